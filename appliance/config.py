@@ -1,0 +1,155 @@
+"""The configuration: TOML in, frozen values out. An unknown key, a wrong type or a value out of range is refused by name."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from appliance.errors import BadConfig
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+Section = TypeVar("Section")
+
+
+def setting(default: Any, why: str, unit: str = "", low: float | None = None, high: float | None = None, choices: tuple[str, ...] = ()) -> Any:
+    """A field of a section: its default, what it is for, its unit and what it may be."""
+    return field(default=default, metadata={"why": why, "unit": unit, "low": low, "high": high, "choices": choices})
+
+
+@dataclass(frozen=True)
+class Folders:
+    """Where things are; a relative path is below `box`, and `box` below the working directory."""
+
+    box: Path = setting(Path("box"), "the folder that holds all others")
+    inbox: Path = setting(Path("in"), "drop folder, any depth")
+    out: Path = setting(Path("out"), "results")
+    done: Path = setting(Path("done"), "originals after publishing; same file system as state saves a copy")
+    quarantine: Path = setting(Path("quarantine"), "refused files, each with reason.json")
+    state: Path = setting(Path("state"), "journal, status.json, work/, compiled models")
+
+    def resolved(self) -> Folders:
+        box = self.box.absolute()
+        return Folders(box, *(box / getattr(self, f.name) for f in dataclasses.fields(self)[1:]))
+
+
+@dataclass(frozen=True)
+class Intake:
+    settle_s: float = setting(2.0, "a file is taken when size and time stood still this long", "s", 0, 3600)
+    sweep_s: float = setting(5.0, "the whole drop folder is listed this often, events or not", "s", 0.05, 3600)
+    watch: bool = setting(True, "let inotify shorten the wait; it sees nothing on a network share, the sweep does")
+    incomplete_s: float = setting(60.0, "a cut-off picture is tried again this long after it last changed, then refused", "s", 0, 86400)
+    examination_idle_s: float = setting(3600.0, "a folder untouched for so long starts a new examination", "s", 1, 864000)
+    keep_originals_days: float = setting(7.0, "originals stay in done/ this long; 0 removes them once the result is on disk", "days", 0, 3650)
+    min_free_mib: int = setting(512, "with less free space on out/ or state/ nothing new is taken", "MiB", 0)
+
+
+@dataclass(frozen=True)
+class EngineSection:
+    name: str = setting("openvino", "which engine runs the network", choices=("openvino",))
+    threads: int = setting(0, "CPU threads for the network, 0 = one a core", "", 0, 256)
+    lanes: int = setting(0, "pictures worked on at once, 0 = one a core", "", 0, 64)
+
+
+@dataclass(frozen=True)
+class Detect:
+    mode: str = setting("mask", "mask: black out where the score map says text; boxes: decode RBOX boxes first", choices=("mask", "boxes"))
+    threshold: int = setting(0, "score from which a cell counts as text; lower removes more; 0 = what the model's card recommends", "0..255", 0, 255)
+
+
+@dataclass(frozen=True)
+class Limits:
+    megapixels: int = setting(100, "a larger picture (all its pages together) is refused", "Mpx", 1, 4000)
+    file_mib: int = setting(256, "a larger file is refused", "MiB", 1, 4096)
+    job_s: float = setting(60.0, "a picture that takes longer is refused and the redactor restarted", "s", 1, 3600)
+    memory_mib: int = setting(2048, "address space the redactor may take beyond what it needs when idle", "MiB", 64)
+
+
+@dataclass(frozen=True)
+class Page:
+    host: str = setting("127.0.0.1", "address the status page listens on")
+    port: int = setting(8080, "its port; 0 takes a free one", "", 0, 65535)
+
+
+@dataclass(frozen=True)
+class Config:
+    folders: Folders = field(default_factory=Folders)
+    intake: Intake = field(default_factory=Intake)
+    engine: EngineSection = field(default_factory=EngineSection)
+    detect: Detect = field(default_factory=Detect)
+    limits: Limits = field(default_factory=Limits)
+    page: Page = field(default_factory=Page)
+
+
+def load(path: Path | None = None, *, box: Path | None = None) -> Config:
+    """Read a TOML file (None: all defaults); `box` overrides folders.box. Folders come back absolute. Raises BadConfig."""
+    try:
+        values = tomllib.loads(path.read_text("utf-8")) if path else {}
+    except OSError as error:
+        raise BadConfig(str(path), f"cannot be read: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise BadConfig(str(path), f"is not valid TOML: {error}") from error
+    config = parse(values)
+    folders = dataclasses.replace(config.folders, box=box) if box else config.folders
+    return dataclasses.replace(config, folders=folders.resolved())
+
+
+def parse(values: Mapping[str, Any]) -> Config:
+    """Turn a parsed TOML document into a Config. Raises BadConfig naming the key."""
+    sections = {f.name: type(f.default_factory()) for f in dataclasses.fields(Config) if callable(f.default_factory)}
+    _refuse_unknown("", values, sections)
+    return Config(**{name: _section(name, sections[name], values[name]) for name in values})
+
+
+def _section(name: str, kind: type[Section], values: Any) -> Section:
+    if not isinstance(values, Mapping):
+        raise BadConfig(name, f"must be a table, [{name}]")
+    fields = {f.name: f for f in dataclasses.fields(kind)}  # type: ignore[arg-type]
+    _refuse_unknown(f"{name}.", values, fields)
+    return kind(**{key: _value(f"{name}.{key}", fields[key], value) for key, value in values.items()})
+
+
+def _refuse_unknown(prefix: str, values: Mapping[str, Any], known: Mapping[str, Any]) -> None:
+    for key in values:
+        if key not in known:
+            raise BadConfig(f"{prefix}{key}", f"is unknown, choose one of {', '.join(known)}")
+
+
+def _value(key: str, spec: dataclasses.Field[Any], value: Any) -> Any:
+    kind = type(spec.default)
+    if isinstance(spec.default, Path) and isinstance(value, str):
+        return Path(value)
+    if kind is float and type(value) is int:
+        value = float(value)
+    if type(value) is not kind:
+        raise BadConfig(key, f"is {value!r}, must be {'a path' if isinstance(spec.default, Path) else kind.__name__}")
+    low, high, choices = spec.metadata["low"], spec.metadata["high"], spec.metadata["choices"]
+    if choices and value not in choices:
+        raise BadConfig(key, f"is {value!r}, choose one of {', '.join(choices)}")
+    if (low is not None and value < low) or (high is not None and value > high):
+        span = f"at least {low}" if high is None else f"between {low} and {high}"
+        raise BadConfig(key, f"is {value}, must be {span} {spec.metadata['unit']}".rstrip())
+    return value
+
+
+def document(config: Config | None = None) -> str:
+    """The configuration as commented TOML, defaults unless given; `anonbox doctor --config-example` prints it."""
+    lines: list[str] = []
+    for section in dataclasses.fields(Config):
+        values = getattr(config or Config(), section.name)
+        lines.append(f"[{section.name}]")
+        for spec in dataclasses.fields(values):
+            value, meta = getattr(values, spec.name), spec.metadata
+            text = str(value).lower() if isinstance(value, bool) else f'"{value}"' if isinstance(value, (str, Path)) else str(value)
+            unit = f" [{meta['unit']}]" if meta["unit"] else ""
+            either = f" ({' | '.join(meta['choices'])})" if meta["choices"] else ""
+            lines.append(f"{spec.name} = {text}  # {meta['why']}{unit}{either}")
+        lines.append("")
+    return "\n".join(lines)

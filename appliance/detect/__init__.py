@@ -1,0 +1,1 @@
+"""Between picture and detector: scale, mask, boxes. Knows neither file formats nor engines."""

@@ -1,0 +1,85 @@
+"""The snapshot: all that the status page and `anonbox status` know. Holds counts and numbers, never a file name or a picture."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from appliance.types import EngineInfo
+
+State = Literal["Starting", "Ready", "Working", "Waiting for space", "Needs attention", "Stopped"]
+STATES: tuple[State, ...] = get_args(State)
+
+STALE_S = 15.0
+"""A snapshot older than this, by a box that did not say it stopped, means that the daemon hangs or died, seconds."""
+
+
+@dataclass(frozen=True)
+class Refused:
+    """One entry of the quarantine: its number (E000123/0001), the reason's code and sentence, and when (Unix seconds)."""
+
+    number: str
+    code: str
+    reason: str
+    at: float
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """state : one word for a person; detail : one sentence, may be empty
+    waiting : files seen in the drop folder and not yet taken; working : taken, not yet published
+    done_today, done_ever, refused_ever : pictures; today begins at local midnight
+    refused : the newest entries of the quarantine, newest first
+    left : reason -> number of things left in the drop folder (a symbolic link, an unreadable file)
+    images_per_minute : published in the last 60 s
+    free_bytes : the smaller of the file systems of out/ and state/
+    started_at, written_at : Unix seconds
+    """
+
+    state: State
+    detail: str = ""
+    waiting: int = 0
+    working: int = 0
+    done_today: int = 0
+    done_ever: int = 0
+    refused_ever: int = 0
+    refused: tuple[Refused, ...] = ()
+    left: Mapping[str, int] = field(default_factory=dict)
+    images_per_minute: int = 0
+    engine: EngineInfo | None = None
+    free_bytes: int = 0
+    version: str = ""
+    started_at: float = 0.0
+    written_at: float = 0.0
+
+
+def write(path: Path, snapshot: Snapshot) -> None:
+    """Replace the snapshot at `path` in one step. Not fsynced: after a power cut the daemon writes a new one."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with open(temporary, "w", encoding="utf-8") as file:
+            json.dump(asdict(snapshot), file)
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def read(path: Path, now: float | None = None) -> Snapshot:
+    """Read the snapshot; one that grew stale comes back as "Needs attention". Raises OSError, ValueError, KeyError, TypeError."""
+    value: dict[str, Any] = json.loads(path.read_text("utf-8"))
+    if value.get("state") not in STATES:
+        raise ValueError(f"state is {value.get('state')!r}, must be one of {', '.join(STATES)}")
+    value["refused"] = tuple(Refused(**entry) for entry in value["refused"])
+    value["engine"] = EngineInfo(**value["engine"]) if value["engine"] else None
+    snapshot = Snapshot(**value)
+    age = (time.time() if now is None else now) - snapshot.written_at
+    if snapshot.state != "Stopped" and age > STALE_S:
+        value.update(state="Needs attention", detail=f"The box has not reported for {age:.0f} s; restart it.")
+        snapshot = Snapshot(**value)
+    return snapshot

@@ -1,0 +1,130 @@
+"""Values that travel through the house. All frozen; pictures are uint8 RGB arrays (height, width, 3)."""
+
+from __future__ import annotations
+
+import base64
+import zlib
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Pixels = NDArray[np.uint8]
+"""(height, width, 3) uint8 RGB."""
+
+ScoreMap = NDArray[np.uint8]
+"""(height / 4, width / 4) uint8, 255 = certainly text."""
+
+Cells = NDArray[np.bool_]
+"""(rows, columns) bool, True = removed."""
+
+
+@dataclass(frozen=True)
+class Mask:
+    """What is removed from one picture (a page of a file), on the grid of cells its format can change alone.
+
+    cells : (rows, columns) bool, True = removed
+    cell : (height, width) of a cell, picture pixels; a JPEG's MCU, elsewhere a small square
+    size : (height, width) of the picture, pixels; the last row and column of cells may reach beyond it
+    """
+
+    cells: Cells
+    cell: tuple[int, int]
+    size: tuple[int, int]
+
+    def __post_init__(self) -> None:
+        expected = grid(self.size, self.cell)
+        if self.cells.shape != expected:
+            raise ValueError(f"mask has {self.cells.shape} cells, a picture of {self.size} px with cells of {self.cell} px has {expected}")
+
+    @property
+    def share(self) -> float:
+        """The share of the picture that is removed, 0..1."""
+        return float(self.cells.mean()) if self.cells.size else 0.0
+
+    def union(self, other: Mask) -> Mask:
+        """The cells of both; both must lie on the same grid."""
+        if (self.cell, self.size) != (other.cell, other.size):
+            raise ValueError(f"masks differ in grid: {self.size}/{self.cell} and {other.size}/{other.cell}")
+        return Mask(self.cells | other.cells, self.cell, self.size)
+
+    def to_pixels(self) -> NDArray[np.bool_]:
+        """(height, width) bool, True = removed."""
+        height, width = self.size
+        return self.cells.repeat(self.cell[0], axis=0).repeat(self.cell[1], axis=1)[:height, :width]
+
+    def to_json(self) -> dict[str, Any]:
+        packed = base64.b64encode(zlib.compress(np.packbits(self.cells).tobytes(), 1)).decode()
+        return {"cell": list(self.cell), "size": list(self.size), "cells": packed}
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> Mask:
+        cell, size = tuple(value["cell"]), tuple(value["size"])
+        rows, columns = grid(size, cell)
+        bits = np.frombuffer(zlib.decompress(base64.b64decode(value["cells"])), np.uint8)
+        return cls(np.unpackbits(bits, count=rows * columns).astype(bool).reshape(rows, columns), cell, size)
+
+
+def grid(size: tuple[int, int], cell: tuple[int, int]) -> tuple[int, int]:
+    """(rows, columns) of cells that cover a picture of size (height, width) px."""
+    return -(-size[0] // cell[0]), -(-size[1] // cell[1])
+
+
+@dataclass(frozen=True)
+class Report:
+    """What was done to one file; holds nothing that came from the picture but the mask.
+
+    format : "jpeg", "png", "bmp" or "tiff"
+    masks : one a page
+    looks : how often the detector looked before nothing more was found
+    notes : remarks for people, e.g. "ICC profile dropped"
+    stages_ms : milliseconds spent in each stage, in order
+    """
+
+    format: str
+    masks: tuple[Mask, ...]
+    looks: int
+    notes: tuple[str, ...] = ()
+    stages_ms: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def removed_share(self) -> float:
+        """Share of all pages' area that was removed, 0..1."""
+        area = sum(mask.size[0] * mask.size[1] for mask in self.masks)
+        return sum(mask.share * mask.size[0] * mask.size[1] for mask in self.masks) / area if area else 0.0
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "format": self.format,
+            "masks": [mask.to_json() for mask in self.masks],
+            "looks": self.looks,
+            "notes": list(self.notes),
+            "stages_ms": self.stages_ms,
+        }
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> Report:
+        return cls(
+            format=value["format"],
+            masks=tuple(Mask.from_json(mask) for mask in value["masks"]),
+            looks=value["looks"],
+            notes=tuple(value["notes"]),
+            stages_ms=value["stages_ms"],
+        )
+
+
+@dataclass(frozen=True)
+class EngineInfo:
+    """What the engine says of itself; shown by doctor, status and the page.
+
+    name : "openvino", "tensorrt"
+    precision : "FP32", "FP16", "INT8"
+    model : first 12 hex digits of the model file's SHA-256
+    device : the chip, as its maker names it
+    """
+
+    name: str
+    precision: str
+    model: str
+    device: str
