@@ -6,7 +6,7 @@ import json
 import os
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -64,7 +64,7 @@ def write(path: Path, snapshot: Snapshot) -> None:
     try:
         with open(temporary, "w", encoding="utf-8") as file:
             json.dump(asdict(snapshot), file)
-        os.chmod(temporary, 0o644)
+        temporary.chmod(0o644)
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
@@ -72,14 +72,17 @@ def write(path: Path, snapshot: Snapshot) -> None:
 
 def read(path: Path, now: float | None = None) -> Snapshot:
     """Read the snapshot; one that grew stale comes back as "Needs attention". Raises OSError, ValueError, KeyError, TypeError."""
-    value: dict[str, Any] = json.loads(path.read_text("utf-8"))
+    value: Any = json.loads(path.read_text("utf-8"))
+    if not isinstance(value, dict):
+        raise ValueError(f"snapshot is a {type(value).__name__}, must be an object")
     if value.get("state") not in STATES:
         raise ValueError(f"state is {value.get('state')!r}, must be one of {', '.join(STATES)}")
     value["refused"] = tuple(Refused(**entry) for entry in value["refused"])
     value["engine"] = EngineInfo(**value["engine"]) if value["engine"] else None
     snapshot = Snapshot(**value)
     age = (time.time() if now is None else now) - snapshot.written_at
-    if snapshot.state != "Stopped" and age > STALE_S:
-        value.update(state="Needs attention", detail=f"The box has not reported for {age:.0f} s; restart it.")
-        snapshot = Snapshot(**value)
-    return snapshot
+    if snapshot.state == "Stopped" or abs(age) <= STALE_S:
+        return snapshot
+    # the clock of a box without a battery jumps; a report from the future says as little about now as an old one
+    detail = f"The box has not reported for {age:.0f} s; restart it." if age > 0 else "The box's clock went back; wait, or restart the box."
+    return replace(snapshot, state="Needs attention", detail=detail)

@@ -1,0 +1,101 @@
+"""The snapshot: written in one step, read back whole, and never taken for news when it is old."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from appliance.status.snapshot import STALE_S, STATES, Refused, Snapshot, read, write
+from appliance.types import EngineInfo
+
+FULL = Snapshot(
+    state="Working",
+    detail="Pictures come out.",
+    waiting=3,
+    working=2,
+    done_today=40,
+    done_ever=4000,
+    refused_ever=5,
+    refused=(Refused("E000123/0001", "damaged", "the picture ends too early", 1000.0),),
+    left={"a link, not a file": 2},
+    images_per_minute=90,
+    engine=EngineInfo("openvino", "INT8", "3fa94c0d12be", "a chip"),
+    free_bytes=10**11,
+    version="1.2.3",
+    started_at=900.0,
+    written_at=1000.0,
+)
+
+
+def test_reads_back_what_was_written(tmp_path: Path) -> None:
+    write(tmp_path / "status.json", FULL)
+    assert read(tmp_path / "status.json", now=1001.0) == FULL
+
+
+def test_the_smallest_snapshot_reads_back(tmp_path: Path) -> None:
+    write(tmp_path / "status.json", Snapshot("Starting"))
+    assert read(tmp_path / "status.json", now=1.0) == Snapshot("Starting")
+
+
+def test_write_replaces_in_one_step(tmp_path: Path) -> None:
+    path = tmp_path / "status.json"
+    write(path, FULL)
+    with open(path, encoding="utf-8") as before:
+        write(path, Snapshot("Ready", written_at=1000.0))
+        assert json.load(before)["state"] == "Working", "a reader keeps the file it opened"
+    assert read(path, now=1000.0).state == "Ready"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_other_users_may_read_it(tmp_path: Path) -> None:
+    old = os.umask(0o077)
+    try:
+        write(tmp_path / "status.json", FULL)
+    finally:
+        os.umask(old)
+    assert stat.S_IMODE((tmp_path / "status.json").stat().st_mode) == 0o644
+
+
+def test_a_write_that_fails_leaves_the_old_one(tmp_path: Path) -> None:
+    path = tmp_path / "status.json"
+    write(path, FULL)
+    with pytest.raises(TypeError):
+        write(path, Snapshot("Ready", version=object()))  # type: ignore[arg-type]
+    assert read(path, now=1000.0) == FULL
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_an_old_snapshot_needs_attention_unless_the_box_said_goodbye(state: Any, tmp_path: Path) -> None:
+    write(tmp_path / "status.json", Snapshot(state, written_at=1000.0))
+    assert read(tmp_path / "status.json", now=1000.0 + STALE_S).state == state
+    late = read(tmp_path / "status.json", now=1040.0)
+    assert late.state == ("Stopped" if state == "Stopped" else "Needs attention")
+    assert state == "Stopped" or "40 s" in late.detail
+
+
+def test_a_snapshot_from_the_future_needs_attention(tmp_path: Path) -> None:
+    write(tmp_path / "status.json", Snapshot("Ready", written_at=5000.0))
+    late = read(tmp_path / "status.json", now=1000.0)
+    assert late.state == "Needs attention"
+    assert "clock" in late.detail
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "{", "[]", "null", "{}", '{"state": "Fine"}', '{"state": "Ready"}', '{"state": "Ready", "refused": [], "engine": null, "x": 1}'],
+)
+def test_a_damaged_snapshot_is_refused(text: str, tmp_path: Path) -> None:
+    (tmp_path / "status.json").write_text(text, "utf-8")
+    with pytest.raises((ValueError, KeyError, TypeError)):
+        read(tmp_path / "status.json")
+
+
+def test_no_snapshot_is_an_os_error(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        read(tmp_path / "status.json")
