@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from appliance.errors import BadConfig
+from appliance.types import Mode
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -19,7 +21,9 @@ else:
 Section = TypeVar("Section")
 
 
-def setting(default: Any, why: str, unit: str = "", low: float | None = None, high: float | None = None, choices: tuple[str, ...] = ()) -> Any:
+def setting(
+    default: Any, why: str, unit: str = "", low: float | None = None, high: float | None = None, choices: tuple[str, ...] = ()
+) -> Any:
     """A field of a section: its default, what it is for, its unit and what it may be."""
     return field(default=default, metadata={"why": why, "unit": unit, "low": low, "high": high, "choices": choices})
 
@@ -47,7 +51,7 @@ class Intake:
     watch: bool = setting(True, "let inotify shorten the wait; it sees nothing on a network share, the sweep does")
     incomplete_s: float = setting(60.0, "a cut-off picture is tried again this long after it last changed, then refused", "s", 0, 86400)
     examination_idle_s: float = setting(3600.0, "a folder untouched for so long starts a new examination", "s", 1, 864000)
-    keep_originals_days: float = setting(7.0, "originals stay in done/ this long; 0 removes them once the result is on disk", "days", 0, 3650)
+    keep_originals_days: float = setting(7.0, "originals stay in done/ so long; 0: removed once the result is on disk", "days", 0, 3650)
     min_free_mib: int = setting(512, "with less free space on out/ or state/ nothing new is taken", "MiB", 0)
 
 
@@ -60,8 +64,8 @@ class EngineSection:
 
 @dataclass(frozen=True)
 class Detect:
-    mode: str = setting("mask", "mask: black out where the score map says text; boxes: decode RBOX boxes first", choices=("mask", "boxes"))
-    threshold: int = setting(0, "score from which a cell counts as text; lower removes more; 0 = what the model's card recommends", "0..255", 0, 255)
+    mode: Mode = setting("mask", "mask: black out where the score map says text; boxes: decode RBOX boxes first", choices=("mask", "boxes"))
+    threshold: int = setting(0, "from this score on a cell is text; lower removes more; 0 = as the model's card says", "0..255", 0, 255)
 
 
 @dataclass(frozen=True)
@@ -133,7 +137,7 @@ def _value(key: str, spec: dataclasses.Field[Any], value: Any) -> Any:
     low, high, choices = spec.metadata["low"], spec.metadata["high"], spec.metadata["choices"]
     if choices and value not in choices:
         raise BadConfig(key, f"is {value!r}, choose one of {', '.join(choices)}")
-    if (low is not None and value < low) or (high is not None and value > high):
+    if not ((low is None or value >= low) and (high is None or value <= high)):  # so that nan, which is neither, is refused
         span = f"at least {low}" if high is None else f"between {low} and {high}"
         raise BadConfig(key, f"is {value}, must be {span} {spec.metadata['unit']}".rstrip())
     return value
@@ -147,7 +151,7 @@ def document(config: Config | None = None) -> str:
         lines.append(f"[{section.name}]")
         for spec in dataclasses.fields(values):
             value, meta = getattr(values, spec.name), spec.metadata
-            text = str(value).lower() if isinstance(value, bool) else f'"{value}"' if isinstance(value, (str, Path)) else str(value)
+            text = json.dumps(str(value) if isinstance(value, Path) else value, ensure_ascii=False)  # TOML writes these as JSON does
             unit = f" [{meta['unit']}]" if meta["unit"] else ""
             either = f" ({' | '.join(meta['choices'])})" if meta["choices"] else ""
             lines.append(f"{spec.name} = {text}  # {meta['why']}{unit}{either}")

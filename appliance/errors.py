@@ -52,3 +52,7 @@ class BadConfig(AnonBoxError):
         super().__init__(f"configuration: {key}: {problem}")
         self.key = key
         self.problem = problem
+
+
+class RedactorDown(AnonBoxError):
+    """No redactor can be started at present, whatever the file; jobs wait, uncounted, until one can."""
