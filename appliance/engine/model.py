@@ -1,0 +1,47 @@
+"""The shipped models: found beside their card, and used only when their bytes are the ones the card names."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from appliance.errors import BadConfig
+from appliance.types import Mode
+
+WEIGHTS = Path(str(files("engines"))) / "weights"
+RESTORE = "restore it with git checkout engines/weights"
+MODEL_FILES: dict[Mode, str] = {"mask": "east-mask.onnx", "boxes": "east-boxes.onnx"}
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model file whose hash was checked.
+
+    path : the ONNX file
+    sha256 : hex digest of its bytes
+    threshold : score from which a cell counts as text, 1..255, as its card recommends
+    """
+
+    path: Path
+    sha256: str
+    threshold: int
+
+
+def load_model(mode: Mode, folder: Path = WEIGHTS) -> Model:
+    """Find the model for `mode` and check it against card.json. Raises BadConfig on any difference: never a model by guess."""
+    path, card_path = folder / MODEL_FILES[mode], folder / "card.json"
+    try:
+        card: dict[str, Any] = json.loads(card_path.read_text("utf-8"))
+        expected, threshold = str(card["files"][path.name]["sha256"]), int(card["threshold"])
+        actual = hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise BadConfig("weights", f"{error.filename} cannot be read ({error.strerror}); {RESTORE}") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise BadConfig("weights", f"{card_path} does not describe {path.name}: {error!r}") from error
+    if actual != expected:
+        raise BadConfig("weights", f"{path} has SHA-256 {actual[:12]}…, its card says {expected[:12]}…; {RESTORE}")
+    return Model(path, actual, threshold)

@@ -1,0 +1,96 @@
+"""The CPU engine: OpenVINO, one inference request a slot, all of them on memory that the slots show."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+from appliance.engine import STRIDE, EngineOptions, Slot
+from appliance.errors import BadConfig, DeviceLost
+from appliance.types import EngineInfo
+
+
+def open_engine(options: EngineOptions) -> OpenVinoEngine:
+    """Compile the model (from the cache when it is there). Raises BadConfig when the model is not one of ours."""
+    return OpenVinoEngine(options)
+
+
+class OpenVinoEngine:
+    """See engine.Engine. Tensors are allocated by OpenVINO (aligned); slots are NumPy views on them, so nothing is copied."""
+
+    def __init__(self, options: EngineOptions) -> None:
+        import openvino as ov
+
+        core = ov.Core()
+        if options.cache is not None:
+            core.set_property({"CACHE_DIR": str(options.cache)})
+        model = core.read_model(str(options.model))
+        _check(model, options)
+        threads = options.threads or len(os.sched_getaffinity(0))
+        streams = min(options.slots, threads)
+        self._compiled: Any = core.compile_model(
+            model,
+            "CPU",
+            {"NUM_STREAMS": str(streams), "INFERENCE_NUM_THREADS": str(threads), "INFERENCE_PRECISION_HINT": "f32"},
+        )
+        self._requests, self._slots = [], []
+        for index in range(options.slots):
+            request = self._compiled.create_infer_request()
+            tensors = {port.any_name: ov.Tensor(port.element_type, port.shape) for port in [*model.inputs, *model.outputs]}
+            for name, tensor in tensors.items():
+                request.set_tensor(name, tensor)
+            geometry = tensors["geometry"].data[0] if "geometry" in tensors else None
+            tensors["pixels"].data[...] = 0
+            self._slots.append(Slot(index, tensors["pixels"].data[0], tensors["score"].data[0], geometry))
+            self._requests.append(request)
+        self._info = EngineInfo(
+            name=f"openvino {ov.__version__.split('-')[0]}",
+            precision="INT8" if any(op.get_type_name() == "FakeQuantize" for op in model.get_ops()) else "FP32",
+            model=options.sha256[:12],
+            device=str(core.get_property("CPU", "FULL_DEVICE_NAME")).strip(),
+        )
+
+    @property
+    def info(self) -> EngineInfo:
+        return self._info
+
+    @property
+    def slots(self) -> Sequence[Slot]:
+        return self._slots
+
+    def run(self, slot: Slot) -> None:
+        if not self._requests:
+            raise DeviceLost("OpenVINO run", "the engine is closed")
+        if not (0 <= slot.index < len(self._slots)) or self._slots[slot.index] is not slot:
+            raise DeviceLost("OpenVINO run", "the slot belongs to another engine")
+        request = self._requests[slot.index]
+        try:
+            request.start_async()
+            request.wait()  # releases the GIL
+        except RuntimeError as error:
+            raise DeviceLost("OpenVINO infer", str(error).strip().splitlines()[-1]) from error
+
+    def close(self) -> None:
+        self._requests = []
+        self._compiled = None
+
+
+def _check(model: Any, options: EngineOptions) -> None:
+    """The model must have the ports the slots promise: pixels (1, h, w, 3) u8, score (1, h/4, w/4) u8, geometry f32 if any."""
+    ports = {port.any_name: (port.element_type.get_type_name(), _shape(port)) for port in [*model.inputs, *model.outputs]}
+    pixels = ports.get("pixels", ("", None))[1]
+    if pixels is None or len(pixels) != 4:
+        raise BadConfig("weights", f"{options.model.name} has no fixed input `pixels` (1, height, width, 3); its ports are {ports}")
+    height, width = pixels[1] // STRIDE, pixels[2] // STRIDE
+    expected = {"pixels": ("u8", (1, height * STRIDE, width * STRIDE, 3)), "score": ("u8", (1, height, width))}
+    if "geometry" in ports:
+        expected["geometry"] = ("f32", (1, height, width, 5))
+    if ports != expected:
+        raise BadConfig("weights", f"{options.model.name} has ports {ports}, this box needs {expected}")
+
+
+def _shape(port: Any) -> tuple[int, ...] | None:
+    """The port's fixed shape, None where it has none."""
+    shape = port.get_partial_shape()
+    return tuple(shape.to_shape()) if shape.is_static else None

@@ -1,0 +1,120 @@
+"""The contract every engine must pass. A new engine: one line in `opened`, nothing else changes here."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from appliance.engine import ENGINES, STRIDE, Engine, EngineOptions, open_engine
+from appliance.engine.model import load_model
+from appliance.errors import BadConfig, DeviceLost
+
+Open = Callable[[int], Engine]
+
+
+@pytest.fixture(params=sorted(ENGINES))
+def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Open]:
+    model = load_model("mask")
+    engines: list[Engine] = []
+
+    def open_(slots: int) -> Engine:
+        engines.append(open_engine(request.param, EngineOptions(model.path, model.sha256, slots, 0, tmp_path)))
+        return engines[-1]
+
+    yield open_
+    for engine in engines:
+        engine.close()
+
+
+def noise(shape: tuple[int, ...], seed: int) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, shape, np.uint8)
+
+
+def test_slots_have_the_promised_shapes(opened: Open) -> None:
+    engine = opened(3)
+    assert [slot.index for slot in engine.slots] == [0, 1, 2]
+    for slot in engine.slots:
+        height, width, channels = slot.pixels.shape
+        assert (height % 32, width % 32, channels) == (0, 0, 3)
+        assert slot.pixels.dtype == slot.score.dtype == np.uint8
+        assert slot.score.shape == (height // STRIDE, width // STRIDE)
+        assert slot.pixels.flags.writeable and not slot.pixels.any()
+        assert slot.geometry is None
+
+
+def test_the_engine_says_what_it_is(opened: Open) -> None:
+    info = opened(1).info
+    assert info.name and info.device and info.precision in {"FP32", "FP16", "INT8"}
+    assert info.model == load_model("mask").sha256[:12]
+
+
+def test_same_picture_same_score_in_every_slot(opened: Open) -> None:
+    engine = opened(2)
+    first, second = engine.slots
+    first.pixels[...] = second.pixels[...] = noise(first.pixels.shape, 1)
+    engine.run(first)
+    kept = first.score.copy()
+    engine.run(second)
+    engine.run(first)
+    assert np.array_equal(first.score, kept) and np.array_equal(second.score, kept)
+
+
+def test_a_run_reads_its_own_slot_and_writes_no_other(opened: Open) -> None:
+    engine = opened(2)
+    first, second = engine.slots
+    first.pixels[...] = noise(first.pixels.shape, 2)
+    engine.run(first)
+    kept = first.score.copy()
+    second.pixels[...] = 255 - first.pixels
+    engine.run(second)
+    assert np.array_equal(first.score, kept)
+
+
+def test_slots_run_at_once_from_several_threads(opened: Open) -> None:
+    engine = opened(4)
+    for slot in engine.slots:
+        slot.pixels[...] = noise(slot.pixels.shape, slot.index)
+    alone = []
+    for slot in engine.slots:
+        engine.run(slot)
+        alone.append(slot.score.copy())
+        slot.score[...] = 7
+    threads = [threading.Thread(target=engine.run, args=(slot,)) for slot in engine.slots]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for slot, expected in zip(engine.slots, alone, strict=True):
+        # one thread or two may add up in another order: at most one step of 255
+        assert np.abs(slot.score.astype(int) - expected).max() <= 1
+
+
+def test_text_scores_high_and_darkness_low(opened: Open) -> None:
+    engine = opened(1)
+    (slot,) = engine.slots
+    engine.run(slot)
+    assert slot.score.max() < load_model("mask").threshold
+
+
+def test_a_foreign_slot_is_refused(opened: Open) -> None:
+    one, other = opened(1), opened(1)
+    with pytest.raises(DeviceLost):
+        one.run(other.slots[0])
+
+
+def test_closed_means_closed(opened: Open) -> None:
+    engine = opened(1)
+    slot = engine.slots[0]
+    engine.close()
+    engine.close()
+    with pytest.raises(DeviceLost):
+        engine.run(slot)
+
+
+def test_an_unknown_engine_is_refused_by_name(tmp_path: Path) -> None:
+    with pytest.raises(BadConfig, match=r"engine\.name.*openvino"):
+        open_engine("abacus", EngineOptions(tmp_path, ""))
