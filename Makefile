@@ -1,0 +1,60 @@
+# make run    set everything up and start the box on ./box, page on http://127.0.0.1:8080
+# make test   set everything up and run lint, types and tests
+# Both need the network only the first time. Fresh Debian 12, Ubuntu 22.04 or 24.04 with Python 3.10 to 3.12.
+PYTHON ?= python3
+VENV ?= .venv
+TRAIN_VENV ?= .venv-train
+BOX ?= box
+PIP = -m pip --disable-pip-version-check install --quiet
+
+.DEFAULT_GOAL := test
+.PHONY: run test test-train setup style lock train clean
+
+run: setup
+	@echo "Drop pictures into $(BOX)/in; results come to $(BOX)/out. Ctrl-C stops the box."
+	@exec $(VENV)/bin/anonbox run --page --box $(BOX)
+
+test: $(VENV)/.dev
+	$(VENV)/bin/ruff check
+	$(VENV)/bin/ruff format --check
+	$(VENV)/bin/mypy
+	$(VENV)/bin/pytest -m "not train"
+
+# the network's own tests; torch is large, so it has a virtual environment of its own
+test-train: $(TRAIN_VENV)/.train
+	$(TRAIN_VENV)/bin/python -m pytest tests/engines
+
+setup: $(VENV)/.box
+
+$(VENV)/.box: requirements/box.lock pyproject.toml
+	deploy/system-packages.sh $(PYTHON)
+	test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python $(PIP) --require-hashes -r requirements/box.lock
+	$(VENV)/bin/python $(PIP) --no-deps --no-build-isolation -e .
+	touch $@
+
+$(VENV)/.dev: $(VENV)/.box requirements/dev.lock
+	$(VENV)/bin/python $(PIP) --require-hashes -r requirements/dev.lock
+	touch $@
+
+$(TRAIN_VENV)/.train: requirements/train.lock pyproject.toml
+	deploy/system-packages.sh $(PYTHON)
+	test -x $(TRAIN_VENV)/bin/python || $(PYTHON) -m venv $(TRAIN_VENV)
+	$(TRAIN_VENV)/bin/python $(PIP) -r requirements/train.lock
+	$(TRAIN_VENV)/bin/python $(PIP) --no-deps --no-build-isolation -e .
+	touch $@
+
+style: $(VENV)/.dev
+	$(VENV)/bin/ruff check --fix
+	$(VENV)/bin/ruff format
+
+# resolve the requirements anew, for every supported Python and processor
+lock:
+	test -x .venv-lock/bin/uv || ($(PYTHON) -m venv .venv-lock && .venv-lock/bin/python $(PIP) uv)
+	cd requirements && ../.venv-lock/bin/uv pip compile box.in -o box.lock $(LOCK)
+	cd requirements && ../.venv-lock/bin/uv pip compile dev.in -o dev.lock -c box.lock $(LOCK)
+
+LOCK = --quiet --upgrade --universal --python-version 3.10 --generate-hashes --no-emit-index-url --no-header
+
+clean:
+	rm -rf $(VENV) $(TRAIN_VENV) .venv-lock .mypy_cache .ruff_cache .pytest_cache *.egg-info

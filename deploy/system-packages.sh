@@ -1,0 +1,32 @@
+#!/bin/sh
+# Installs the Debian or Ubuntu packages that the box needs and this machine lacks; needs the network only then.
+# usage: system-packages.sh PYTHON
+set -eu
+python=${1:-python3}
+
+"$python" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2])' || {
+    echo "$python is older than Python 3.10; name a newer one: make run PYTHON=python3.12" >&2
+    exit 1
+}
+
+missing=
+# libturbojpeg: Debian calls the package libturbojpeg0, Ubuntu libturbojpeg
+"$python" -c 'import ctypes; ctypes.CDLL("libturbojpeg.so.0")' 2>/dev/null || missing="$missing turbojpeg"
+"$python" -c 'import ensurepip, venv' 2>/dev/null || missing="$missing venv"
+[ -n "$missing" ] || exit 0
+
+command -v apt-get >/dev/null || {
+    echo "missing:$missing; install libturbojpeg and Python's venv module with this system's package manager" >&2
+    exit 1
+}
+root=
+[ "$(id -u)" -eq 0 ] || root=sudo
+$root apt-get update -qq
+for need in $missing; do
+    case $need in
+    turbojpeg) packages=$(apt-cache pkgnames libturbojpeg | grep -xE 'libturbojpeg0?' | sort -r | head -n 1) ;;
+    venv) packages="python3-venv" ;;
+    esac
+    echo "installing $packages" >&2
+    $root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $packages >/dev/null
+done
