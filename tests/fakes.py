@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -45,7 +45,7 @@ class RestlessEngine(BrightEngine):
 
     def run(self, slot: Slot) -> None:
         slot.score[...] = 0
-        slot.score[2 * self.runs, 2 * self.runs] = 255
+        slot.score[6 * self.runs, 6 * self.runs] = 255
         self.runs += 1
 
 
@@ -75,5 +75,3 @@ def encoded(image: Image.Image, kind: str = "JPEG", **options: Any) -> bytes:
 def decoded(data: bytes) -> np.ndarray:
     return np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
 
-
-Draw = Callable[..., Image.Image]

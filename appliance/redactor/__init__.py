@@ -1,1 +1,35 @@
 """The redactor: the one process that parses pictures, and the daemon's end of the line to it."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from appliance.types import EngineInfo, Report
+
+
+class Redactor(Protocol):
+    """What the daemon and `anonbox redact` know of the redactor; client.RedactorProcess is the real one."""
+
+    @property
+    def info(self) -> EngineInfo: ...
+
+    @property
+    def lanes(self) -> int:
+        """How many pictures it works on at once: redact may be called from so many threads."""
+        ...
+
+    def redact(self, source: int, target: int, *, alone: bool = False) -> Report:
+        """Redact one file.
+
+        source : file descriptor, open for reading at position 0, of a regular file
+        target : file descriptor, open for reading and writing, of an empty file; holds the verified result on return and
+            something worthless after any error
+        alone : nothing else runs in the redactor meanwhile, so that a crash has one suspect
+
+        Raises BadFile when the file is to blame, DeviceLost when the engine or the process failed (a new process has been or
+        will be started; after a crash in company the file may be innocent: call again with alone=True). A crash or a time-out
+        of a file that ran alone raises BadFile("crash" or "timeout").
+        """
+        ...
+
+    def close(self) -> None: ...

@@ -1,0 +1,192 @@
+"""The daemon's end of the line: starts the redactor process, hands it descriptors, replaces it when it dies."""
+
+from __future__ import annotations
+
+import logging
+import os
+import queue
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections import deque
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from appliance.config import Config
+from appliance.errors import BadConfig, BadFile, DeviceLost, RedactorDown
+from appliance.redactor import wire
+from appliance.types import EngineInfo, Report
+
+log = logging.getLogger("anonbox.redactor")
+
+START_S = 600.0
+"""A first start may have to compile the model; on a Jetson that takes minutes."""
+MOST_STARTS, STARTS_WITHIN_S = 5, 60.0
+"""More starts than this in that time mean a broken machine, not a hostile file."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Child:
+    """One redactor process and its lanes' ends of the line. A line is closed by whoever holds it last, never under a reader."""
+
+    process: subprocess.Popen[bytes]
+    info: EngineInfo
+    lines: tuple[socket.socket, ...]
+    idle: queue.SimpleQueue[socket.socket] = field(default_factory=queue.SimpleQueue)
+    buried: threading.Event = field(default_factory=threading.Event)
+
+    def give_back(self, line: socket.socket) -> None:
+        self.idle.put(line)
+        if self.buried.is_set():
+            self._close_idle()
+
+    def bury(self) -> None:
+        self.buried.set()
+        self.process.kill()
+        self.process.wait()
+        self._close_idle()
+
+    def _close_idle(self) -> None:
+        while True:
+            try:
+                self.idle.get_nowait().close()
+            except queue.Empty:
+                return
+
+
+class RedactorProcess:
+    """See redactor.Redactor. Started at once: a configuration that cannot work is refused here, before any file is touched."""
+
+    def __init__(self, config: Config, program: tuple[str, ...] = (sys.executable, "-m", "appliance.redactor.process")) -> None:
+        self._config, self._program = config, program
+        self._lanes = config.engine.lanes or len(os.sched_getaffinity(0))
+        self._starts: deque[float] = deque(maxlen=MOST_STARTS)
+        self._lock = threading.Lock()
+        self._closed = False
+        self._child: _Child | None = self._start()
+
+    @property
+    def info(self) -> EngineInfo:
+        child = self._child
+        if child is None:
+            raise RedactorDown("the redactor is not running")
+        return child.info
+
+    @property
+    def lanes(self) -> int:
+        return self._lanes
+
+    def peak_mib(self) -> int:
+        """The most memory the living redactor ever had resident, MiB."""
+        child = self._living()
+        for line in Path(f"/proc/{child.process.pid}/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) // 1024
+        raise RedactorDown("the redactor ended")
+
+    def redact(self, source: int, target: int, *, alone: bool = False) -> Report:
+        child = self._living()
+        line = child.idle.get()
+        try:
+            wire.send(line, {}, (source, target))
+            answer, _ = wire.receive(line)
+        except TimeoutError as error:
+            self._replace(child)
+            if alone:
+                raise BadFile("timeout", f"the picture took longer than {self._config.limits.job_s:.0f} s (limits.job_s)") from error
+            raise DeviceLost("redactor", f"no answer within {self._config.limits.job_s:.0f} s") from error
+        except (OSError, EOFError, ValueError) as error:
+            self._replace(child)
+            if alone:
+                raise BadFile("crash", "the picture made the redactor crash; keep it for the maker of this box") from error
+            raise DeviceLost("redactor", "the process ended while it worked") from error
+        finally:
+            child.give_back(line)
+        return self._read(answer, child)
+
+    def close(self) -> None:
+        with self._lock:
+            self._closed = True
+            child, self._child = self._child, None
+        if child:
+            child.bury()
+
+    def _read(self, answer: dict[str, Any], child: _Child) -> Report:
+        if "done" in answer:
+            return Report.from_json(answer["done"])
+        if "bad_file" in answer:
+            raise BadFile(*answer["bad_file"])
+        self._replace(child)
+        raise DeviceLost(*answer["device_lost"])
+
+    def _living(self) -> _Child:
+        with self._lock:
+            if self._child is None or self._child.process.poll() is not None:
+                if self._child:
+                    self._child.bury()
+                self._child = self._start()
+            return self._child
+
+    def _replace(self, child: _Child) -> None:
+        """End this child, unless another thread did; the next call starts a new one."""
+        with self._lock:
+            if self._child is child:
+                self._child = None
+                log.warning("the redactor is replaced (exit status %s)", child.process.poll())
+                child.bury()
+
+    def _start(self) -> _Child:
+        if self._closed:
+            raise RedactorDown("the redactor was closed")
+        now = time.monotonic()
+        if len(self._starts) == MOST_STARTS and now - self._starts[0] < STARTS_WITHIN_S:
+            raise RedactorDown(f"the redactor was started {MOST_STARTS} times in {STARTS_WITHIN_S:.0f} s; waiting before the next try")
+        self._starts.append(now)
+        pairs = [socket.socketpair() for _ in range(self._lanes)]
+        theirs = tuple(theirs.fileno() for _, theirs in pairs)
+        process = subprocess.Popen([*self._program, self._settings(theirs)], pass_fds=theirs, stdin=subprocess.DEVNULL)
+        for _, end in pairs:
+            end.close()
+        lines = tuple(ours for ours, _ in pairs)
+        try:
+            child = _Child(process, self._greeting(lines[0]), lines)
+        except BaseException:
+            process.kill()
+            process.wait()
+            for line in lines:
+                line.close()
+            raise
+        for line in lines:
+            line.settimeout(self._config.limits.job_s)
+            child.idle.put(line)
+        return child
+
+    def _settings(self, descriptors: tuple[int, ...]) -> str:
+        config = self._config
+        return wire.Settings(
+            parent=os.getpid(),
+            lanes=descriptors,
+            engine=config.engine.name,
+            threads=config.engine.threads,
+            cache=str(config.folders.state / "engines"),
+            mode=config.detect.mode,
+            threshold=config.detect.threshold,
+            max_pixels=config.limits.megapixels * 10**6,
+            max_bytes=config.limits.file_mib * 2**20,
+            memory_mib=config.limits.memory_mib,
+        ).to_json()
+
+    def _greeting(self, line: socket.socket) -> EngineInfo:
+        line.settimeout(START_S)
+        try:
+            answer, _ = wire.receive(line)
+        except (OSError, EOFError, ValueError) as error:
+            raise RedactorDown(f"the redactor did not start: {error}") from error
+        if "failed" in answer:
+            raise BadConfig("redactor", answer["failed"]) if answer["config"] else RedactorDown(answer["failed"])
+        if not answer["locked"]:
+            log.warning("this kernel or processor has no seccomp filter: the redactor runs without a sandbox")
+        return EngineInfo(**answer["ready"])

@@ -1,0 +1,124 @@
+"""The redactor process: opens the engine, warms up, locks itself in, then carries pictures from descriptor to descriptor.
+
+Started by client.py as `python -m appliance.redactor.process`, with wire.Settings on the command line and one socket a lane
+inherited. Each lane is a thread; the native libraries release the GIL, so lanes use all cores.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import signal
+import socket
+import sys
+import threading
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from appliance.engine import EngineOptions, open_engine
+from appliance.engine.model import load_model
+from appliance.errors import AnonBoxError, BadConfig, BadFile, DeviceLost
+from appliance.formats import Limits
+from appliance.redactor import sandbox, wire
+from appliance.redactor.detector import Detector
+from appliance.redactor.redact import redact
+from appliance.redactor.warmup import warm_up
+from appliance.types import Report
+
+log = logging.getLogger("anonbox.redactor")
+
+
+def main(argument: str) -> int:
+    settings = wire.Settings(**json.loads(argument))
+    logging.basicConfig(format="%(levelname)s %(name)s: %(message)s", level=logging.INFO)
+    for ignored in (signal.SIGINT, signal.SIGTERM):  # meant for the daemon, which lets the pictures in hand be finished
+        signal.signal(ignored, signal.SIG_IGN)
+    sandbox.die_with(settings.parent)
+    lines = [socket.socket(fileno=descriptor) for descriptor in settings.lanes]
+    try:
+        detector = _open(settings)
+        limits = Limits(max_pixels=settings.max_pixels)
+        warm_up(detector, limits)
+        sandbox.limit_memory(settings.memory_mib)
+        locked = sandbox.lock_down()
+    except AnonBoxError as error:
+        wire.send(lines[0], {"failed": str(error), "config": isinstance(error, BadConfig)})
+        return 1
+    wire.send(lines[0], {"ready": asdict(detector.engine.info), "locked": locked})
+    threading.excepthook = _give_up
+    lanes = [threading.Thread(target=_lane, args=(line, detector, limits, settings.max_bytes), daemon=True) for line in lines]
+    for lane in lanes:
+        lane.start()
+    for lane in lanes:
+        lane.join()
+    return 0
+
+
+def _open(settings: wire.Settings) -> Detector:
+    model = load_model(settings.mode)
+    options = EngineOptions(model.path, model.sha256, len(settings.lanes), settings.threads, Path(settings.cache))
+    return Detector(open_engine(settings.engine, options), settings.mode, settings.threshold or model.threshold)
+
+
+def _give_up(failure: threading.ExceptHookArgs) -> None:
+    """A fault nobody foresaw: end the process, so that the daemon sees a crash and no half-dead lane. Its message may quote the
+    picture, so only its type and place are logged."""
+    place = failure.exc_traceback
+    while place is not None and place.tb_next is not None:
+        place = place.tb_next
+    where = f"{Path(place.tb_frame.f_code.co_filename).name}:{place.tb_lineno}" if place else "unknown place"
+    log.critical("%s in %s; the redactor ends", failure.exc_type.__name__, where)
+    os._exit(70)  # sysexits EX_SOFTWARE
+
+
+def _lane(line: socket.socket, detector: Detector, limits: Limits, max_bytes: int) -> None:
+    """Serve one picture after another until the daemon hangs up."""
+    while True:
+        try:
+            _, descriptors = wire.receive(line)
+        except (EOFError, ConnectionError):
+            return
+        source, target = descriptors
+        try:
+            answer: dict[str, Any] = {"done": _serve(source, target, detector, limits, max_bytes).to_json()}
+        except BadFile as error:
+            answer = {"bad_file": [error.code, error.reason]}
+        except DeviceLost as error:
+            answer = {"device_lost": [error.call, error.detail]}
+        except MemoryError:
+            answer = {"bad_file": ["too-large", "the picture needs more memory than limits.memory_mib allows"]}
+        finally:
+            os.close(source)
+            os.close(target)
+        wire.send(line, answer)
+
+
+def _serve(source: int, target: int, detector: Detector, limits: Limits, max_bytes: int) -> Report:
+    finished, report = redact(read_whole(source, max_bytes), detector, limits)
+    rest = memoryview(finished)
+    while rest:
+        rest = rest[os.write(target, rest) :]
+    return report
+
+
+def read_whole(source: int, max_bytes: int) -> bytes:
+    """Read a file once, whole. Raises BadFile when it is too large, cannot be read, or changed meanwhile."""
+    try:
+        before = os.fstat(source)
+        if before.st_size > max_bytes:
+            size, limit = before.st_size / 2**20, max_bytes / 2**20
+            raise BadFile("too-large", f"the file has {size:.0f} MiB, limit is {limit:.0f} MiB (limits.file_mib)")
+        with open(source, "rb", closefd=False) as file:
+            data = file.read(max_bytes + 1)
+        after = os.fstat(source)
+    except OSError as error:
+        raise BadFile("unreadable", f"the file cannot be read: {error.strerror}") from error
+    if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns) or len(data) != after.st_size:
+        raise BadFile("incomplete", "the file changed while it was read")
+    return data
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))

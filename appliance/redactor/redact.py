@@ -1,0 +1,34 @@
+"""The whole idea on one page: bytes in, redacted and verified bytes and a report out."""
+
+from __future__ import annotations
+
+from appliance.errors import BadFile
+from appliance.formats import Limits, open_picture
+from appliance.redactor.detector import Detector
+from appliance.redactor.stages import Stages
+from appliance.redactor.verify import left_over
+from appliance.types import Report
+
+MOST_LOOKS = 5
+"""After so many looks a picture that still shows text is refused. One that needs a third look is rare, a fourth was never seen."""
+
+
+def redact(data: bytes, detector: Detector, limits: Limits) -> tuple[bytes, Report]:
+    """Remove all text from a picture file and everything from the file that is not needed to show it.
+
+    data : the whole file
+    Returns the finished file, which was read back and found free of text, and the report of what was done.
+    Raises BadFile when the file cannot be released, DeviceLost when the engine failed; there is no third outcome.
+    """
+    stages = Stages()
+    with stages("read"):
+        picture = open_picture(data, limits)
+    masks = [detector.look(page, stages) for page in picture.pages]
+    for looks in range(2, MOST_LOOKS + 1):
+        with stages("rewrite"):
+            finished = picture.rewrite(masks)
+        more = left_over(picture, finished, masks, detector, stages)
+        if not any(mask.cells.any() for mask in more):
+            return finished, Report(picture.format, tuple(masks), looks, tuple(picture.notes), stages.ms)
+        masks = [mask.union(extra) for mask, extra in zip(masks, more, strict=True)]
+    raise BadFile("text-left", f"text was still seen after {MOST_LOOKS} looks; look at the picture and cover the text by hand")

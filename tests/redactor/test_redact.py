@@ -1,0 +1,109 @@
+"""Bytes in, redacted bytes out, with an engine whose answers are known exactly."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from fakes import BrightEngine, LostEngine, RestlessEngine, decoded, encoded, picture
+
+from appliance.errors import BadFile, DeviceLost
+from appliance.formats import Limits
+from appliance.redactor.detector import Detector
+from appliance.redactor.redact import MOST_LOOKS, redact
+from appliance.types import Report
+
+LIMITS = Limits(max_pixels=10**7)
+SQUARES = ((32, 48, 24), (150, 200, 40))
+
+
+def run(data: bytes, engine: BrightEngine | None = None) -> tuple[np.ndarray, Report]:
+    finished, report = redact(data, Detector(engine or BrightEngine(), "mask", 200), LIMITS)
+    return decoded(finished), report
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "BMP", "TIFF"])
+def test_text_goes_and_the_rest_stays(kind: str) -> None:
+    data = encoded(picture(squares=SQUARES), kind)
+    after, report = run(data)
+    before, (mask,) = decoded(data), report.masks
+    covered = mask.to_pixels()
+    for top, left, side in SQUARES:
+        assert covered[top : top + side, left : left + side].all()
+        # the decoder smooths chroma over the mask's edge: a neighbour's colour tints the outermost black pixels
+        assert after[top : top + side, left : left + side].max() <= (40 if kind == "JPEG" else 0)
+    near = np.pad(covered, 16, mode="edge")
+    near = np.lib.stride_tricks.sliding_window_view(near, (33, 33)).any(axis=(2, 3)) if kind == "JPEG" else covered
+    assert np.array_equal(after[~near], before[~near])
+    assert report.format == kind.lower() and report.looks == 2
+    assert 0.01 < report.removed_share < 0.2
+
+
+def test_a_picture_without_text_is_looked_at_twice_and_left_whole() -> None:
+    engine = BrightEngine()
+    data = encoded(picture(squares=()))
+    after, report = run(data, engine)
+    assert np.array_equal(after, decoded(data))
+    assert (report.removed_share, engine.runs) == (0.0, 2)
+
+
+def test_stages_are_timed() -> None:
+    _, report = run(encoded(picture()))
+    assert list(report.stages_ms) == ["read", "decode", "infer", "mask", "rewrite", "verify"]
+
+
+def test_text_that_never_ends_is_not_published() -> None:
+    engine = RestlessEngine()
+    with pytest.raises(BadFile, match="still seen") as caught:
+        run(encoded(picture(squares=())), engine)
+    assert (caught.value.code, engine.runs) == ("text-left", MOST_LOOKS)
+
+
+def test_a_lost_device_is_not_no_text() -> None:
+    with pytest.raises(DeviceLost):
+        run(encoded(picture()), LostEngine())
+
+
+def test_a_picture_larger_than_a_slot_is_looked_at_in_tiles() -> None:
+    squares = ((8, 8, 24), (700, 2900, 24), (300, 1500, 24), (700, 8, 24))
+    engine = BrightEngine(slots=2)
+    after, report = run(encoded(picture((760, 3000), squares)), engine)
+    assert engine.runs > 2
+    covered = report.masks[0].to_pixels()
+    for top, left, side in squares:
+        assert covered[top : top + side, left : left + side].all()
+        assert after[top : top + side, left : left + side].max() <= 40
+
+
+def test_nothing_of_the_last_picture_is_left_in_a_slot() -> None:
+    engine = BrightEngine()
+    run(encoded(picture((500, 800), ((450, 750, 24),))), engine)
+    _, report = run(encoded(picture((100, 100), ())), engine)
+    assert report.removed_share == 0.0
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_orientation_is_applied_before_looking(orientation: int) -> None:
+    image = picture((160, 240), ((16, 32, 32),))
+    exif = image.getexif()
+    exif[0x0112] = orientation
+    data = encoded(image, exif=exif)
+    after, report = run(data)
+    assert after.shape[:2] == report.masks[0].size == ((160, 240) if orientation < 5 else (240, 160))
+    assert after.max() < 250
+    assert report.masks[0].cells.any()
+
+
+@pytest.mark.parametrize(
+    ("data", "code"),
+    [
+        (b"", "incomplete"),
+        (b"PK\x03\x04" + bytes(100), "unsupported"),
+        (encoded(picture())[:-500], "incomplete"),
+        (encoded(picture((4000, 4000), ())), "too-large"),
+    ],
+    ids=["empty", "zip", "cut off", "too large"],
+)
+def test_what_cannot_be_released_is_refused(data: bytes, code: str) -> None:
+    with pytest.raises(BadFile) as caught:
+        run(data)
+    assert caught.value.code == code
