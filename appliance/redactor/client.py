@@ -185,8 +185,10 @@ class RedactorProcess:
             answer, _ = wire.receive(line)
         except (OSError, EOFError, ValueError) as error:
             raise RedactorDown(f"the redactor did not start: {error}") from error
-        if "failed" in answer:
-            raise BadConfig("redactor", answer["failed"]) if answer["config"] else RedactorDown(answer["failed"])
+        if "bad_config" in answer:
+            raise BadConfig(*answer["bad_config"])
+        if "down" in answer:
+            raise RedactorDown(answer["down"])
         if not answer["locked"]:
             log.warning("this kernel or processor has no seccomp filter: the redactor runs without a sandbox")
         return EngineInfo(**answer["ready"])

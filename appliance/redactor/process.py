@@ -43,8 +43,11 @@ def main(argument: str) -> int:
         warm_up(detector, limits)
         sandbox.limit_memory(settings.memory_mib)
         locked = sandbox.lock_down()
+    except BadConfig as error:
+        wire.send(lines[0], {"bad_config": [error.key, error.problem]})
+        return 1
     except AnonBoxError as error:
-        wire.send(lines[0], {"failed": str(error), "config": isinstance(error, BadConfig)})
+        wire.send(lines[0], {"down": str(error)})
         return 1
     wire.send(lines[0], {"ready": asdict(detector.engine.info), "locked": locked})
     threading.excepthook = _give_up

@@ -14,8 +14,8 @@ from appliance.redactor import wire
 GREETINGS = {
     "good": {"ready": {"name": "scripted", "precision": "FP32", "model": "0", "device": "none"}, "locked": True},
     "unlocked": {"ready": {"name": "scripted", "precision": "FP32", "model": "0", "device": "none"}, "locked": False},
-    "bad-config": {"failed": "configuration: weights: are gone", "config": True},
-    "broken": {"failed": "the GPU is on fire", "config": False},
+    "bad-config": {"bad_config": ["weights", "are gone"]},
+    "broken": {"down": "the GPU is on fire"},
 }
 REPORT = {"format": "jpeg", "masks": [], "looks": 2, "notes": [], "stages_ms": {}}
 
