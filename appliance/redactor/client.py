@@ -60,8 +60,11 @@ class _Child:
 class RedactorProcess:
     """See redactor.Redactor. Started at once: a configuration that cannot work is refused here, before any file is touched."""
 
-    def __init__(self, config: Config, program: tuple[str, ...] = (sys.executable, "-m", "appliance.redactor.process")) -> None:
-        self._config, self._program = config, program
+    def __init__(
+        self, config: Config, cache: Path, program: tuple[str, ...] = (sys.executable, "-m", "appliance.redactor.process")
+    ) -> None:
+        """cache : folder for compiled models, made when missing; program : the command that settings are added to"""
+        self._config, self._cache, self._program = config, cache, program
         self._lanes = config.engine.lanes or len(os.sched_getaffinity(0))
         self._starts: deque[float] = deque(maxlen=MOST_STARTS)
         self._lock = threading.Lock()
@@ -171,7 +174,7 @@ class RedactorProcess:
             lanes=descriptors,
             engine=config.engine.name,
             threads=config.engine.threads,
-            cache=str(config.folders.state / "engines"),
+            cache=str(self._cache),
             mode=config.detect.mode,
             threshold=config.detect.threshold,
             max_pixels=config.limits.megapixels * 10**6,

@@ -32,7 +32,7 @@ def start(config: Config) -> Iterator[Start]:
 
     def start_(greeting: str = "good", **limits: float) -> RedactorProcess:
         changed = dataclasses.replace(config, limits=dataclasses.replace(config.limits, **limits))
-        started.append(RedactorProcess(changed, (sys.executable, SCRIPT, greeting)))
+        started.append(RedactorProcess(changed, changed.folders.state, (sys.executable, SCRIPT, greeting)))
         return started[-1]
 
     yield start_

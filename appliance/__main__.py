@@ -1,0 +1,5 @@
+"""`python -m appliance` is `anonbox`."""
+
+from appliance.cli import main
+
+main()

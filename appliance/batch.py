@@ -1,0 +1,178 @@
+"""`anonbox redact`: pictures named on the command line, redacted once through the same redactor that the daemon uses.
+
+Unlike the daemon's, its results keep the names they came with: whoever types the command sees them anyway.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import time
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import mkstemp
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from appliance.errors import BadFile, DeviceLost
+from appliance.redactor import Redactor
+from appliance.types import Mask, Report
+
+MOST_TRIES = 3
+"""With nothing beside it; an engine that fails so often fails whatever the file."""
+
+
+@dataclass(frozen=True)
+class Item:
+    """One file to redact: where it is, and where its result goes below the output folder."""
+
+    source: Path
+    relative: Path
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of an item: a report, or the reason why there is none. ms : wall time, waiting for a lane excluded."""
+
+    item: Item
+    result: Report | BadFile
+    ms: float
+
+    def to_json(self) -> dict[str, Any]:
+        entry: dict[str, Any] = {"source": str(self.item.source), "ms": round(self.ms, 1)}
+        if isinstance(self.result, BadFile):
+            return entry | {"refused": {"code": self.result.code, "reason": self.result.reason}}
+        report = self.result
+        return entry | {
+            "format": report.format,
+            "removed_percent": round(100 * report.removed_share, 3),
+            "looks": report.looks,
+            "notes": list(report.notes),
+            "stages_ms": {name: round(ms, 2) for name, ms in report.stages_ms.items()},
+        }
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where results go, and masks if they are wanted."""
+
+    out: Path
+    masks: Path | None = None
+
+
+def collect(inputs: Iterable[Path]) -> list[Item]:
+    """The files behind the arguments: files as they are, folders with all below them, hidden ones left out, links not followed."""
+    items: list[Item] = []
+    for path in inputs:
+        if path.is_dir():
+            for folder, folders, files in os.walk(path):
+                folders[:] = sorted(name for name in folders if not name.startswith("."))
+                names = [Path(folder) / name for name in sorted(files) if not name.startswith(".")]
+                items += [Item(name, name.relative_to(path)) for name in names]
+        else:
+            items.append(Item(path, Path(path.name)))
+    return items
+
+
+def clashes(items: Sequence[Item], with_masks: bool) -> list[Path]:
+    """Places that two inputs would both write: the same result, or (STEM.png) the same mask."""
+    seen: set[Path] = set()
+    twice = []
+    for item in items:
+        places = [item.relative] + ([Path("masks") / item.relative.with_suffix(".png")] if with_masks else [])
+        twice += [place for place in places if place in seen]
+        seen.update(places)
+    return twice
+
+
+def redact_all(items: Sequence[Item], redactor: Redactor, to: Places, each: Callable[[Outcome], None]) -> list[Outcome]:
+    """Redact every item on all lanes; `each` hears of every outcome as it comes. Returns the outcomes in the items' order.
+
+    Raises DeviceLost when the engine fails again and again, RedactorDown when no redactor can be started.
+    """
+    outcomes: list[Outcome | None] = [None] * len(items)
+    with ThreadPoolExecutor(redactor.lanes, "lane") as pool:
+        futures = {pool.submit(_redact_in_company, item, redactor, to): index for index, item in enumerate(items)}
+        for future in as_completed(futures):
+            outcome = outcomes[futures[future]] = future.result()
+            if outcome:
+                each(outcome)
+    whole = []
+    for item, outcome in zip(items, outcomes, strict=True):
+        whole.append(outcome or _redact_alone(item, redactor, to))
+        if outcome is None:
+            each(whole[-1])
+    return whole
+
+
+def _redact_in_company(item: Item, redactor: Redactor, to: Places) -> Outcome | None:
+    """None when the redactor died meanwhile: another file may be to blame."""
+    try:
+        return _redact(item, redactor, to, alone=False)
+    except DeviceLost:
+        return None
+
+
+def _redact_alone(item: Item, redactor: Redactor, to: Places) -> Outcome:
+    for _ in range(MOST_TRIES - 1):
+        try:
+            return _redact(item, redactor, to, alone=True)
+        except DeviceLost:
+            continue
+    return _redact(item, redactor, to, alone=True)
+
+
+def _redact(item: Item, redactor: Redactor, to: Places, *, alone: bool) -> Outcome:
+    start = time.perf_counter()
+    result: Report | BadFile
+    try:
+        result = _carry(item, redactor, to, alone=alone)
+    except BadFile as error:
+        result = error
+    return Outcome(item, result, (time.perf_counter() - start) * 1e3)
+
+
+def _carry(item: Item, redactor: Redactor, to: Places, *, alone: bool) -> Report:
+    """Source to result, in one step: a result is there whole or not at all. Raises BadFile; OSError when `to` cannot be written."""
+    final = to.out / item.relative
+    source = _open_source(item.source)
+    try:
+        final.parent.mkdir(parents=True, exist_ok=True)
+        target, temporary = mkstemp(dir=final.parent, prefix=".anonbox-", suffix=".part")
+        try:
+            report = redactor.redact(source, target, alone=alone)
+            os.fchmod(target, 0o644)
+            os.replace(temporary, final)
+        finally:
+            os.close(target)
+            Path(temporary).unlink(missing_ok=True)
+    finally:
+        os.close(source)
+    if to.masks:
+        _save_masks(report.masks, (to.masks / item.relative).with_suffix(".png"))
+    return report
+
+
+def _open_source(path: Path) -> int:
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        why = "it is a symbolic link, which is not followed" if error.errno == errno.ELOOP else error.strerror
+        raise BadFile("unreadable", f"the file cannot be opened: {why}") from error
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise BadFile("unreadable", "this is not a regular file")
+    return descriptor
+
+
+def _save_masks(masks: Sequence[Mask], path: Path) -> None:
+    """STEM.png for the first page, STEM-2.png and so on for the others: the picture's full size, 255 = removed."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    for page, mask in enumerate(masks, 1):
+        name = path if page == 1 else path.with_name(f"{path.stem}-{page}.png")
+        Image.fromarray(mask.to_pixels().astype(np.uint8) * 255).save(name, optimize=False)

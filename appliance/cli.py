@@ -1,0 +1,226 @@
+"""The command line: the only place that wires things together."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import click
+
+import appliance
+from appliance.config import Config, document, load
+from appliance.errors import AnonBoxError, BadConfig, BadFile
+
+EXIT_REFUSED, EXIT_CONFIG, EXIT_DOWN = 1, 78, 69  # the last two: sysexits EX_CONFIG, EX_UNAVAILABLE
+
+FOLDER = click.Path(file_okay=False, path_type=Path)
+config_option = click.option(
+    "--config",
+    "config_path",
+    type=click.Path(dir_okay=False, path_type=Path),
+    envvar="ANONBOX_CONFIG",
+    help="TOML file; defaults apply without.",
+)
+box_option = click.option("--box", type=FOLDER, help="Folder that holds in/, out/, done/, quarantine/ and state/.  [default: ./box]")
+
+
+class Commands(click.Group):
+    """Turns the errors this program raises on purpose into one line and an exit code."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BadConfig as error:
+            click.echo(f"anonbox: {error}", err=True)
+            ctx.exit(EXIT_CONFIG)
+        except AnonBoxError as error:
+            click.echo(f"anonbox: {error}", err=True)
+            ctx.exit(EXIT_DOWN)
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(appliance.__version__, prog_name="anonbox")
+def cli() -> None:
+    """Remove every text overlay and every other trace of a patient from endoscopy pictures.
+
+    Drop pictures into box/in while `anonbox run` is on; results appear in box/out, refused files in box/quarantine.
+    """
+
+
+@cli.command()
+@config_option
+@box_option
+@click.option("--page/--no-page", "with_page", default=False, help="Start the status page too, as a process of its own.")
+def run(config_path: Path | None, box: Path | None, with_page: bool) -> None:
+    """Watch the drop folder and redact what arrives, until SIGTERM. SIGHUP rereads the configuration."""
+    from appliance.intake.daemon import Daemon
+    from appliance.redactor.client import RedactorProcess
+
+    reload = partial(load, config_path, box=box)
+    config = reload()
+    logging.basicConfig(format=_log_format(), level=logging.INFO)
+    with ExitStack() as undo:
+        if with_page:
+            undo.callback(_stop, _start_page(config_path, config))
+        redactor = RedactorProcess(config, config.folders.state / "engines")
+        undo.callback(redactor.close)
+        sys.exit(Daemon(config, redactor).run(reload))
+
+
+def _log_format() -> str:
+    """Under systemd the journal adds the time itself."""
+    return "%(levelname)s %(message)s" if os.environ.get("JOURNAL_STREAM") else "%(asctime)s %(levelname)s %(message)s"
+
+
+def _start_page(config_path: Path | None, config: Config) -> subprocess.Popen[bytes]:
+    options = ["--box", str(config.folders.box)] + (["--config", str(config_path)] if config_path else [])
+    return subprocess.Popen([sys.executable, "-m", "appliance", "page", *options])
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    process.wait()
+
+
+@cli.command()
+@config_option
+@box_option
+def page(config_path: Path | None, box: Path | None) -> None:
+    """Serve the status page, by default on http://127.0.0.1:8080."""
+    from appliance.status.page import serve
+
+    config = load(config_path, box=box)
+
+    def say_where(port: int) -> None:
+        click.echo(f"status page: http://{config.page.host}:{port}/", err=True)
+
+    try:
+        serve(config.folders.state / "status.json", config.page.host, config.page.port, say_where)
+    except OSError as error:
+        raise BadConfig("page", f"cannot listen on {config.page.host}:{config.page.port}: {error.strerror}; choose another port") from error
+
+
+@cli.command()
+@config_option
+@box_option
+@click.option("--json", "as_json", is_flag=True, help="Print the snapshot as JSON.")
+def status(config_path: Path | None, box: Path | None, as_json: bool) -> None:
+    """Say how the running box is doing. Exit code 1 when it needs attention or does not run."""
+    from appliance.status import snapshot
+
+    path = load(config_path, box=box).folders.state / "status.json"
+    try:
+        now = snapshot.read(path)
+    except FileNotFoundError:
+        raise click.ClickException(f"no box has run here: {path} does not exist") from None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise click.ClickException(f"{path} cannot be read: {error}") from error
+    if as_json:
+        click.echo(json.dumps(asdict(now), indent=1))
+    else:
+        click.echo(f"{now.state}{': ' + now.detail if now.detail else ''}")
+        click.echo(f"waiting {now.waiting}, in work {now.working}, done today {now.done_today}, ever {now.done_ever}")
+        click.echo(f"quarantined {now.refused_ever}, left in the drop folder {sum(now.left.values())}")
+        click.echo(f"{now.images_per_minute} pictures in the last minute, {now.free_bytes / 2**30:.1f} GiB free, version {now.version}")
+    sys.exit(0 if now.state not in {"Needs attention", "Stopped"} else 1)
+
+
+@cli.command()
+@config_option
+@box_option
+@click.option("--json", "as_json", is_flag=True, help="Print the checks as JSON.")
+@click.option("--config-example", is_flag=True, help="Print the configuration with every key, its default and its meaning; check nothing.")
+def doctor(config_path: Path | None, box: Path | None, as_json: bool, config_example: bool) -> None:
+    """Say what this machine has and lacks, and what to do. Exit code 1 when something keeps the box from working."""
+    from appliance.doctor import examine
+
+    if config_example:
+        click.echo(document())
+        return
+    checks = []
+    for check in examine(load(config_path, box=box), _user_cache()):
+        checks.append(check)
+        if not as_json:
+            click.echo(f"{check.status:>6}  {check.name:<13} {check.detail}")
+            if check.advice:
+                click.echo(f"{'':>8}{'':<13} -> {check.advice}")
+    if as_json:
+        click.echo(json.dumps([asdict(check) for check in checks], indent=1))
+    sys.exit(1 if any(check.status == "failed" for check in checks) else 0)
+
+
+@cli.command()
+@click.argument("inputs", nargs=-1, required=True, type=click.Path(exists=False, path_type=Path))
+@click.option("--out", required=True, type=FOLDER, help="Folder for the results; made if missing; results of the same name are replaced.")
+@click.option("--masks", type=FOLDER, help="Folder for one PNG a picture, STEM.png, 255 = removed.")
+@click.option(
+    "--mode", type=click.Choice(["mask", "boxes"]), help="mask: black out the score map; boxes: decode boxes first.  [default: mask]"
+)
+@config_option
+@click.option("--json", "as_json", is_flag=True, help="Print what was done as JSON.")
+def redact(inputs: Sequence[Path], out: Path, masks: Path | None, mode: Any, config_path: Path | None, as_json: bool) -> None:
+    """Redact INPUTS, files or folders, once. Exit code 1 when any file was refused."""
+    from appliance import batch
+    from appliance.redactor.client import RedactorProcess
+
+    config = load(config_path)
+    if mode:
+        config = replace(config, detect=replace(config.detect, mode=mode))
+    items = batch.collect(inputs)
+    _refuse_clashes(inputs, out, batch.clashes(items, masks is not None))
+    redactor = RedactorProcess(config, _user_cache())
+    try:
+        start = time.perf_counter()
+        with click.progressbar(length=len(items), label="redacting", file=sys.stderr, hidden=as_json or not sys.stderr.isatty()) as bar:
+            outcomes = batch.redact_all(items, redactor, batch.Places(out, masks), lambda _: bar.update(1))
+        seconds = time.perf_counter() - start
+        peak = redactor.peak_mib()
+    except OSError as error:
+        raise click.ClickException(f"{error.filename or out}: {error.strerror}") from error
+    finally:
+        redactor.close()
+    refused = [outcome for outcome in outcomes if isinstance(outcome.result, BadFile)]
+    summary = {
+        "redacted": len(outcomes) - len(refused),
+        "refused": len(refused),
+        "ms_per_image": round(1e3 * seconds / max(1, len(outcomes)), 1),
+        "redactor_peak_mib": peak,
+    }
+    if as_json:
+        click.echo(json.dumps({**summary, "files": [outcome.to_json() for outcome in outcomes]}, indent=1))
+    else:
+        for outcome in refused:
+            click.echo(f"refused  {outcome.item.source}: {outcome.result}", err=True)
+        click.echo(
+            "{redacted} redacted, {refused} refused, {ms_per_image} ms an image, redactor peak {redactor_peak_mib} MiB".format(**summary)
+        )
+    sys.exit(EXIT_REFUSED if refused else 0)
+
+
+def _user_cache() -> Path:
+    """Where commands that are not the daemon keep the compiled model; the box's own folders are the daemon's."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "anonbox"
+
+
+def _refuse_clashes(inputs: Sequence[Path], out: Path, twice: Sequence[Path]) -> None:
+    if twice:
+        raise click.UsageError(f"two inputs would both write {twice[0]}; redact them into different folders")
+    for path in inputs:
+        folder = path if path.is_dir() else path.parent
+        if out.resolve() == folder.resolve():
+            raise click.UsageError(f"--out {out} is where the originals are; choose another folder")
+
+
+def main() -> None:
+    """The console script."""
+    cli()

@@ -1,0 +1,124 @@
+"""`anonbox doctor`: what this machine has and lacks, and what to do about it."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import platform
+import pwd
+import shutil
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Literal
+
+import appliance
+from appliance.config import Config
+from appliance.errors import AnonBoxError
+
+Status = Literal["ok", "note", "failed"]
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing looked at. status : "note" is worth knowing, "failed" keeps the box from working; advice : what to do, may be empty"""
+
+    name: str
+    status: Status
+    detail: str
+    advice: str = ""
+
+
+def examine(config: Config, cache: Path) -> Iterator[Check]:
+    """Look at everything the box needs, slowest last. Nothing is changed; cache : for the compiled model"""
+    yield Check("anonbox", "ok", f"{appliance.__version__} on Python {platform.python_version()}, {platform.system()} {platform.machine()}")
+    yield from _libraries()
+    yield from _folders(config)
+    yield _clock()
+    yield _engine(config, cache)
+
+
+def _libraries() -> Iterator[Check]:
+    for name in ("openvino", "pillow", "numpy", "flask", "waitress", "watchfiles", "click"):
+        try:
+            yield Check(name, "ok", version(name))
+        except PackageNotFoundError:
+            yield Check(name, "failed", "is not installed", "run `make setup`, or pip install -r requirements/box.lock")
+    yield _turbojpeg()
+    yield _optional("systemd", "systemd-python", "readiness and watchdog go over the plain notify socket instead")
+    yield _optional("tensorrt", "TensorRT", "the network runs on the CPU")
+    yield _optional("pycuda", "pycuda", "no zero-copy buffers on a GPU")
+    yield _jetson_utils()
+
+
+def _turbojpeg() -> Check:
+    from appliance.formats.turbo import library_version
+
+    try:
+        return Check("libturbojpeg", "ok", library_version())
+    except AnonBoxError as error:
+        return Check("libturbojpeg", "failed", str(error), "apt-get install libturbojpeg0 (Ubuntu: libturbojpeg)")
+
+
+def _optional(module: str, name: str, without: str) -> Check:
+    if importlib.util.find_spec(module):
+        return Check(name, "ok", "present")
+    return Check(name, "note", f"absent: {without}")
+
+
+def _jetson_utils() -> Check:
+    """The package of that name on the index is a stranger's: only the real one has cudaAllocMapped."""
+    if not importlib.util.find_spec("jetson_utils"):
+        return Check("jetson-utils", "note", "absent: used on a Jetson only")
+    import jetson_utils
+
+    if hasattr(jetson_utils, "cudaAllocMapped"):
+        return Check("jetson-utils", "ok", "present")
+    advice = "pip uninstall jetson-utils; the real one comes with JetPack or is built from its source"
+    return Check("jetson-utils", "failed", "the installed package is a stranger's, not NVIDIA's", advice)
+
+
+def _folders(config: Config) -> Iterator[Check]:
+    user = pwd.getpwuid(os.geteuid()).pw_name
+    for name in ("inbox", "out", "done", "quarantine", "state"):
+        path: Path = getattr(config.folders, name)
+        there = path
+        while not there.exists():
+            there = there.parent
+        free = shutil.disk_usage(there).free / 2**20
+        if not os.access(there, os.R_OK | os.W_OK | os.X_OK):
+            yield Check(name, "failed", f"user {user} may not write in {there}", f"chown {user} {there}, or set folders.{name} elsewhere")
+        elif name in {"out", "state"} and free < config.intake.min_free_mib:
+            advice = "free some space, or lower intake.min_free_mib"
+            yield Check(name, "failed", f"{there}: {free:.0f} MiB free, at least {config.intake.min_free_mib} MiB are wanted", advice)
+        else:
+            yield Check(name, "ok", f"{path}{'' if there == path else ' (will be made)'}, {free / 1024:.1f} GiB free")
+
+
+def _clock() -> Check:
+    """A clock that is behind the program's own files is wrong for certain; one that nothing keeps may be."""
+    now = time.time()
+    if now < Path(__file__).stat().st_mtime:
+        return Check(
+            "clock", "failed", f"it says {time.strftime('%Y-%m-%d %H:%M', time.gmtime(now))} UTC, before this program was made", "set it"
+        )
+    if Path("/run/systemd/timesync/synchronized").exists():
+        return Check("clock", "ok", "kept by the network")
+    return Check("clock", "note", "nothing is known to keep it; results do not depend on it, only the retention of originals does")
+
+
+def _engine(config: Config, cache: Path) -> Check:
+    """Starts a redactor, which opens the engine, runs drawn pictures through it and locks itself in."""
+    from appliance.redactor.client import RedactorProcess
+
+    try:
+        redactor = RedactorProcess(config, cache)
+    except AnonBoxError as error:
+        return Check("engine", "failed", str(error), "see the message above it, then the README's section on trouble")
+    try:
+        info = redactor.info
+        return Check("engine", "ok", f"{info.name}, {info.precision}, model {info.model}, on {info.device}, {redactor.lanes} lanes")
+    finally:
+        redactor.close()

@@ -1,0 +1,96 @@
+"""The house's import rules (design.md): imports go one way, and heavy libraries stay in their one file, opened late."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+FILES = sorted((ROOT / "appliance").rglob("*.py"))
+
+BASE = {"types", "errors", "config"}
+MAY_IMPORT = {
+    "types": set(),
+    "errors": set(),
+    "config": {"types", "errors"},
+    "formats": BASE,
+    "detect": BASE,
+    "engine": BASE,
+    "status": {"types"},  # the snapshot; the page stands on it alone
+    "redactor": BASE | {"formats", "detect", "engine"},
+    "intake": BASE | {"redactor", "status"},
+    "batch": BASE | {"redactor"},
+    "doctor": BASE | {"redactor", "formats", "engine"},
+    "cli": BASE | {"intake", "redactor", "status", "batch", "doctor"},
+    "__main__": {"cli"},
+    "__init__": set(),
+}
+ONE_HOME = {
+    "openvino": {"engine/openvino.py"},
+    "tensorrt": set(),
+    "pycuda": set(),
+    "jetson_utils": {"doctor.py"},
+    "flask": {"status/page.py"},
+    "waitress": {"status/page.py"},
+    "watchfiles": {"intake/watch.py"},
+    "systemd": {"intake/notify.py"},
+    "PIL": {"formats", "redactor/warmup.py", "batch.py", "detect/rbox.py"},
+    "torch": set(),
+    "engines": set(),
+}
+
+
+def imports(path: Path) -> set[str]:
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
+def part(path: Path) -> str:
+    return path.relative_to(ROOT / "appliance").parts[0].removesuffix(".py")
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_imports_go_one_way(path: Path) -> None:
+    parts = {name.split(".")[1] for name in imports(path) if name.startswith("appliance.")}
+    own = part(path)
+    allowed = MAY_IMPORT[own] | {own, "__version__"}
+    assert parts <= allowed, f"{own} may import {sorted(allowed)}"
+
+
+@pytest.mark.parametrize("library", sorted(ONE_HOME))
+def test_a_library_has_one_home(library: str) -> None:
+    users = [path for path in FILES if any(name == library or name.startswith(f"{library}.") for name in imports(path))]
+    strangers = [path for path in users if not {str(path.relative_to(ROOT / "appliance")), part(path)} & ONE_HOME[library]]
+    assert not strangers
+
+
+@pytest.mark.parametrize("path", [path for path in FILES if part(path) == "intake"], ids=lambda path: path.name)
+def test_the_daemon_knows_the_redactor_only_by_its_protocol(path: Path) -> None:
+    allowed = {"appliance.redactor", "appliance.redactor.Redactor", "appliance.status"}
+    foreign = {name for name in imports(path) if name.startswith(("appliance.redactor", "appliance.status"))}
+    assert all(name in allowed or name.startswith("appliance.status.snapshot") for name in foreign)
+
+
+@pytest.mark.parametrize(
+    ("module", "absent"),
+    [
+        ("appliance.intake.daemon", {"PIL", "openvino", "flask", "appliance.formats", "numpy.random"}),
+        ("appliance.status.page", {"PIL", "openvino", "sqlite3", "appliance.formats", "appliance.intake"}),
+        ("appliance.cli", {"PIL", "openvino", "flask", "sqlite3"}),
+        ("appliance.redactor.process", {"flask", "sqlite3", "watchfiles"}),
+    ],
+)
+def test_what_is_not_opened_is_not_imported(module: str, absent: set[str]) -> None:
+    """Imported fresh, because other tests have imported everything."""
+    code = f"import sys, {module}; print(*[name for name in {sorted(absent)!r} if name in sys.modules])"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert found == []
