@@ -1,0 +1,61 @@
+"""File formats: bytes become pictures that can be read, masked, written and checked.
+
+Every format works the same way. What decoding needs is picked out of the file by a small parser with fixed limits; only that is
+given to a decoder; what is written is built from nothing but that. To add a format: a file here whose opener returns a Picture
+(common.py; write its `check` before its `rewrite`), a line in SIGNATURES and one in _OPENERS.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from appliance.errors import BadFile
+from appliance.formats import bmp, png, tiff
+from appliance.formats.common import Limits, Page, Picture
+from appliance.formats.jpeg import open_jpeg
+from appliance.formats.raster import Codec, open_raster
+
+__all__ = ["Limits", "Page", "Picture", "open_picture", "sniff"]
+
+SIGNATURES = (
+    (b"\xff\xd8\xff", "jpeg"),
+    (b"\x89PNG\r\n\x1a\n", "png"),
+    (b"BM", "bmp"),
+    (b"II*\x00", "tiff"),
+    (b"MM\x00*", "tiff"),
+    (b"II+\x00", "tiff"),
+    (b"MM\x00+", "tiff"),
+)
+
+
+def sniff(head: bytes) -> str:
+    """The format by content: "jpeg", "png", "bmp" or "tiff".
+
+    head : the first 16 bytes, or all if there are fewer
+    Raises BadFile.
+    """
+    if not head:
+        raise BadFile("incomplete", "the file is empty")
+    if not any(head[:16]):
+        raise BadFile("incomplete", "the file begins with zeros, like one that is still being written")
+    for signature, name in SIGNATURES:
+        if head[: len(signature)] == signature[: len(head)]:
+            return name
+    raise BadFile("unsupported", "not a picture type this box handles (JPEG, PNG, BMP, TIFF)")
+
+
+def _raster(codec: Codec) -> Callable[[bytes, Limits], Picture]:
+    return lambda data, limits: open_raster(codec, data, limits)
+
+
+_OPENERS: dict[str, Callable[[bytes, Limits], Picture]] = {
+    "jpeg": open_jpeg,
+    "png": _raster(png.CODEC),
+    "bmp": _raster(bmp.CODEC),
+    "tiff": _raster(tiff.CODEC),
+}
+
+
+def open_picture(data: bytes | memoryview, limits: Limits) -> Picture:
+    """Open a picture file of any handled format. Raises BadFile."""
+    return _OPENERS[sniff(bytes(data[:16]))](bytes(data), limits)

@@ -1,0 +1,94 @@
+"""What every format shares: the protocol, the limits, the size of a reduced picture."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from appliance.errors import BadFile
+from appliance.types import Mask, Pixels
+
+
+@dataclass(frozen=True)
+class Limits:
+    """max_pixels : of all pages together."""
+
+    max_pixels: int = 100_000_000
+
+
+class Page(Protocol):
+    """One picture of a file, as a viewer shows it."""
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(height, width) px, after the file's orientation is applied."""
+        ...
+
+    @property
+    def cell(self) -> tuple[int, int]:
+        """(height, width) px of the smallest part that can be blackened alone; the grid of this page's masks."""
+        ...
+
+    def read(self, num: int, out: Pixels) -> None:
+        """Write the RGB picture, reduced to num/8, into out.
+
+        num : 1..16
+        out : (ceil(height * num / 8), ceil(width * num / 8), 3) uint8, may be a view into a larger canvas
+        Raises BadFile.
+        """
+        ...
+
+
+class Picture(Protocol):
+    """A file that can be looked at, masked and checked. Used by one thread at a time."""
+
+    @property
+    def format(self) -> str:
+        """ "jpeg", "png", "bmp" or "tiff"."""
+        ...
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Remarks for people; fixed sentences, nothing from the file."""
+        ...
+
+    @property
+    def pages(self) -> Sequence[Page]: ...
+
+    def rewrite(self, masks: Sequence[Mask]) -> bytes:
+        """The file with everything under the masks (one a page) black and nothing in it but the pictures. Raises BadFile."""
+        ...
+
+    def check(self, finished: bytes, masks: Sequence[Mask]) -> Picture:
+        """Read the finished bytes back and compare with this picture: same pages, size and bit depth; black under the masks;
+        equal elsewhere; no other structure. Returns the reopened picture, so that the detector can look again.
+        Raises BadFile("not-faithful")."""
+        ...
+
+
+def ceil_eighths(size: tuple[int, int], num: int) -> tuple[int, int]:
+    """(height, width) of a picture reduced to num/8; TurboJPEG's TJSCALED."""
+    return -(-size[0] * num // 8), -(-size[1] * num // 8)
+
+
+def check_pixels(sizes: Sequence[tuple[int, int]], limits: Limits) -> None:
+    """Refuse a picture that is too large, from its headers alone. Raises BadFile."""
+    total = sum(height * width for height, width in sizes)
+    if total > limits.max_pixels:
+        height, width = sizes[0]
+        pages = f" on the first of {len(sizes)} pages" if len(sizes) > 1 else ""
+        limit = limits.max_pixels / 1e6
+        raise BadFile("too-large", f"the picture is {width} x {height} px{pages}, {total / 1e6:.1f} Mpx in all, the limit is {limit:g} Mpx")
+
+
+def matching(masks: Sequence[Mask], pages: Sequence[Page]) -> Sequence[Mask]:
+    """The masks, once each is known to lie on its page's grid. Raises ValueError: the caller is to blame, not the file."""
+    if [(mask.size, mask.cell) for mask in masks] != [(page.size, page.cell) for page in pages]:
+        raise ValueError(f"{len(masks)} masks do not lie on the grids of {len(pages)} pages")
+    return masks
+
+
+DECODER_ERRORS = (OSError, SyntaxError, ValueError, EOFError, struct.error, IndexError, KeyError, TypeError, OverflowError)
+"""What Pillow's decoders raise on broken data."""

@@ -1,0 +1,258 @@
+"""JPEG: masked in the DCT domain, every coefficient outside the mask as the camera stored it.
+
+Read: the markers are cleaned first (markers.py), then libjpeg sees the rest. Written: always baseline Huffman with the standard
+tables, whatever the source was: a progressive file would cost several times the time and gain nothing here. No restart markers.
+
+Orientation is applied when the file is opened, losslessly where the sides allow it, else by pixels, so that all that follows
+knows one upright JPEG only.
+
+Not refused, because the picture is whole: bytes after the end, further pictures (MPF), junk between segments, padding before the
+end marker, scan parameters that baseline ignores, a wrong or missing JFIF. Every other warning of libjpeg is a refusal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from io import BytesIO
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from appliance.errors import BadFile
+from appliance.formats import exif, markers, turbo
+from appliance.formats.common import Limits, ceil_eighths, check_pixels, matching
+from appliance.formats.markers import Jpeg
+from appliance.types import Mask, Pixels
+
+_OPERATIONS = {
+    2: turbo.FLIP_H,
+    3: turbo.ROTATE_180,
+    4: turbo.FLIP_V,
+    5: turbo.TRANSPOSE,
+    6: turbo.ROTATE_90,
+    7: turbo.TRANSVERSE,
+    8: turbo.ROTATE_270,
+}
+_MIRRORS_WIDTH = {2, 3, 7, 8}
+_MIRRORS_HEIGHT = {3, 4, 6, 7}
+"""Orientations whose lossless operation needs a width, or height, of whole MCUs (libjpeg's transupp.c)."""
+
+_PILLOW_SAMPLING = {(1, 1): "4:4:4", (1, 2): "4:2:2", (2, 2): "4:2:0"}
+_DARKEST = 1024
+"""8 * 128: a DC coefficient of so much below zero is black, T.81 A.3.1 and A.3.3."""
+
+PROFILE_DROPPED = "ICC profile dropped, colours are now taken for sRGB"
+TURNED_LOSSLESSLY = "orientation applied without loss"
+TURNED_BY_PIXELS = "orientation applied by pixels: the picture was encoded anew with its own quantisation tables"
+
+
+def open_jpeg(data: bytes, limits: Limits) -> JpegPicture:
+    """Check and clean a JPEG, turn it upright. Raises BadFile."""
+    parsed = markers.parse(data)
+    check_pixels([(parsed.height, parsed.width)], limits)
+    notes: tuple[str, ...] = (PROFILE_DROPPED,) if parsed.has_profile else ()
+    colorspace = _agreed(parsed)
+    if parsed.orientation != exif.UPRIGHT:
+        parsed, remark = _upright(parsed, colorspace)
+        colorspace = _agreed(parsed)
+        notes += (remark,)
+    return JpegPicture(parsed, colorspace, notes)
+
+
+def _agreed(parsed: Jpeg) -> str:
+    """The colour space, once libjpeg has read the same header as we have."""
+    try:
+        header = turbo.header(parsed.clean)
+    except turbo.TurboError as error:
+        raise _refusal(error) from error
+    if (header.height, header.width) != (parsed.height, parsed.width):
+        raise BadFile("damaged", "the JPEG's size is read in two ways by two parsers")
+    return header.colorspace
+
+
+def _refusal(error: turbo.TurboError) -> BadFile:
+    message = str(error)
+    if "remature end" in message:
+        return BadFile("incomplete", f"the JPEG is cut off: {message}")
+    if "nsufficient memory" in message:
+        return BadFile("too-large", "the JPEG needs more memory than there is")
+    if "subsampling" in message:
+        return BadFile("unsupported", "the JPEG's chroma subsampling is none of 4:4:4, 4:2:2, 4:2:0, 4:4:0, 4:1:1")
+    return BadFile("damaged", f"the JPEG is damaged: {message}")
+
+
+def _upright(parsed: Jpeg, colorspace: str) -> tuple[Jpeg, str]:
+    """Apply the EXIF orientation: losslessly if every pixel has its place, else by decoding and encoding."""
+    value = parsed.orientation
+    high, wide = parsed.mcu
+    whole = not (value in _MIRRORS_WIDTH and parsed.width % wide) and not (value in _MIRRORS_HEIGHT and parsed.height % high)
+    readable = not exif.is_turned(value) or wide <= 16  # 4:1:1 turned is 4:4:1, which TurboJPEG 2 cannot read
+    if not (whole and readable):
+        return markers.parse(_encoded_anew(parsed, colorspace)), TURNED_BY_PIXELS
+    try:
+        return markers.parse(turbo.transform(parsed.clean, _refuse_wild, operation=_OPERATIONS[value])), TURNED_LOSSLESSLY
+    except turbo.TurboError as error:
+        raise _refusal(error) from error
+
+
+def _refuse_wild(_component: int, _row: int, blocks: turbo.Coefficients) -> None:
+    """Broken data decode to values that baseline has no code for (T.81 tables F.1 and F.2); libjpeg-turbo's fast encoder does not
+    look and would write nonsense. Raises BadFile."""
+    low, high = blocks.min(), blocks.max()
+    if high > 1023 or low < -1024 or (low == -1024 and blocks[:, 1:].min() == -1024):
+        raise BadFile("damaged", "the JPEG is damaged: a DCT coefficient is beyond what 8-bit pictures can have")
+
+
+def _encoded_anew(parsed: Jpeg, colorspace: str) -> bytes:
+    pixels = np.empty((parsed.height, parsed.width, 3), np.uint8)
+    try:
+        turbo.decode(parsed.clean, pixels)
+    except turbo.TurboError as error:
+        raise _refusal(error) from error
+    turned = exif.is_turned(parsed.orientation)
+    tables = [np.reshape(parsed.tables[c.table], (8, 8)) for c in parsed.components]
+    steps = [[int(step) for step in (table.T if turned else table).ravel()] for table in tables]
+    luma, chroma = parsed.components[0], parsed.components[-1]
+    factors = luma.vertical // chroma.vertical, luma.horizontal // chroma.horizontal
+    image = Image.fromarray(np.ascontiguousarray(exif.upright(pixels, parsed.orientation)))
+    target = BytesIO()
+    sampling = _PILLOW_SAMPLING.get(factors[::-1] if turned else factors, "4:4:4")
+    if colorspace == "grey":
+        image.convert("L").save(target, "JPEG", qtables=steps)
+    else:
+        image.save(target, "JPEG", qtables=steps, subsampling=sampling, keep_rgb=colorspace == "RGB")
+    return target.getvalue()
+
+
+@dataclass(frozen=True, eq=False)
+class JpegPage:
+    """The one page of a JPEG; the grid of its masks is that of its MCUs."""
+
+    data: bytes
+    size: tuple[int, int]
+    cell: tuple[int, int]
+
+    def read(self, num: int, out: Pixels) -> None:
+        """Decode at num/8 into out, (ceil(height * num / 8), ceil(width * num / 8), 3), which may be a view. Raises BadFile."""
+        if out.shape != (*ceil_eighths(self.size, num), 3):
+            raise ValueError(f"a picture of {self.size} px at {num}/8 does not fit an array of {out.shape}")
+        try:
+            if out.strides[1:] == (3, 1):
+                turbo.decode(self.data, out)
+            else:
+                whole = np.empty(out.shape, np.uint8)
+                turbo.decode(self.data, whole)
+                out[...] = whole
+        except turbo.TurboError as error:
+            raise _refusal(error) from error
+
+
+class JpegPicture:
+    """An upright JPEG. Coefficients are kept from the first pass over them, so that the source is entropy-decoded only once."""
+
+    format = "jpeg"
+
+    def __init__(self, parsed: Jpeg, colorspace: str, notes: tuple[str, ...] = ()) -> None:
+        self.notes = notes
+        self.pages = (JpegPage(parsed.clean, (parsed.height, parsed.width), parsed.mcu),)
+        self._parsed = parsed
+        self._colorspace = colorspace
+        self._source: list[NDArray[np.int16]] | None = None
+
+    def rewrite(self, masks: Sequence[Mask]) -> bytes:
+        """The picture with the covered MCUs black in every component. Raises BadFile."""
+        (mask,) = matching(masks, self.pages)
+        covered, black = self._covered(mask), self._black()
+        source = self._room() if self._source is None else None
+
+        def blacken(component: int, row: int, blocks: turbo.Coefficients) -> None:
+            if source is not None:
+                _refuse_wild(component, row, blocks)
+                source[component][row] = blocks
+            hit = covered[component][row]
+            if hit.any():
+                blocks[hit] = black[component]
+
+        finished = self._transform(blacken, output=True)
+        self._source = source or self._source
+        return finished
+
+    def check(self, finished: bytes, masks: Sequence[Mask]) -> JpegPicture:
+        """Read the finished bytes back: every coefficient must be the source's, or black under the mask. Written once more they
+        must give the same file to the byte, so that nothing else is in it. Raises BadFile("not-faithful")."""
+        (mask,) = matching(masks, self.pages)
+        again = self._reopened(finished)
+        covered, black, source = self._covered(mask), again._black(), self._coefficients()
+        left = sum(len(plane) for plane in source)
+
+        def compare(component: int, row: int, blocks: turbo.Coefficients) -> None:
+            nonlocal left
+            left -= 1
+            expected, hit = source[component][row], covered[component][row]
+            if hit.any():
+                expected = expected.copy()
+                expected[hit] = black[component]
+            if not np.array_equal(blocks, expected):
+                raise BadFile("not-faithful", f"the finished JPEG differs from its source in component {component}, row of blocks {row}")
+
+        if again._transform(compare, output=True, strict=True) != finished:
+            raise BadFile("not-faithful", "the finished JPEG holds more than the picture: a marker, or bytes between or after")
+        if left:
+            raise BadFile("not-faithful", f"the finished JPEG lacks {left} rows of blocks")
+        return again
+
+    def _reopened(self, finished: bytes) -> JpegPicture:
+        try:
+            parsed = markers.parse(finished)
+            again = JpegPicture(parsed, _agreed(parsed))
+        except BadFile as error:
+            raise BadFile("not-faithful", f"the finished file cannot be read: {error.reason}") from error
+        if again._layout() != self._layout():
+            raise BadFile("not-faithful", "the finished JPEG has another size, subsampling, colour space or quantisation")
+        return again
+
+    def _layout(self) -> tuple[object, ...]:
+        parts = [(c.vertical, c.horizontal, self._parsed.tables[c.table]) for c in self._parsed.components]
+        return self.pages[0].size, self.pages[0].cell, self._colorspace, parts
+
+    def _shapes(self) -> list[tuple[int, int]]:
+        """For each component (rows of blocks, blocks a row), T.81 A.1.1."""
+        (height, width), (high, wide) = self.pages[0].size, self.pages[0].cell
+        return [(-(-height * c.vertical // high), -(-width * c.horizontal // wide)) for c in self._parsed.components]
+
+    def _room(self) -> list[NDArray[np.int16]]:
+        return [np.empty((*shape, 64), np.int16) for shape in self._shapes()]
+
+    def _coefficients(self) -> list[NDArray[np.int16]]:
+        if self._source is None:
+            planes = self._room()
+
+            def keep(component: int, row: int, blocks: turbo.Coefficients) -> None:
+                planes[component][row] = blocks
+
+            self._transform(keep, output=False)
+            self._source = planes
+        return self._source
+
+    def _covered(self, mask: Mask) -> list[NDArray[np.bool_]]:
+        """For each component, (rows of blocks, blocks) bool: the blocks of covered MCUs."""
+        spread = [mask.cells.repeat(c.vertical, 0).repeat(c.horizontal, 1) for c in self._parsed.components]
+        return [cells[:rows, :blocks] for cells, (rows, blocks) in zip(spread, self._shapes(), strict=True)]
+
+    def _black(self) -> list[NDArray[np.int16]]:
+        """For each component the 64 coefficients of a black block: 0, and the DC at or just below -1024 where 0 is not black."""
+        blocks = []
+        for index, component in enumerate(self._parsed.components):
+            block = np.zeros(64, np.int16)
+            if index == 0 or self._colorspace == "RGB":
+                block[0] = -_DARKEST // self._parsed.tables[component.table][0]
+            blocks.append(block)
+        return blocks
+
+    def _transform(self, row_filter: turbo.RowFilter, *, output: bool, strict: bool = False) -> bytes:
+        try:
+            return turbo.transform(self.pages[0].data, row_filter, output=output, strict=strict)
+        except turbo.TurboError as error:
+            raise (BadFile("not-faithful", f"the finished JPEG: {error}") if strict else _refusal(error)) from error

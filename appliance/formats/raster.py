@@ -1,0 +1,246 @@
+"""Pictures made of plain samples: PNG, BMP and TIFF. A format brings a Codec; looking, masking and checking are the same for all.
+
+Samples are kept as the file stores them (bit depth, palette indices, 16 bit), so that what is written outside a mask is what was
+read. Transparency is accepted only where it is the same everywhere, because text may hide in it from a detector that looks at
+colours, and colours may hide under it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from appliance.errors import BadFile
+from appliance.formats.common import Limits, ceil_eighths, matching
+from appliance.types import Mask, Pixels
+
+CELL = (8, 8)
+"""Cells of the masks; any size would do, this one keeps masks small."""
+
+PROFILE_DROPPED = "ICC profile dropped, colours are now taken for sRGB"
+TURNED = "orientation applied"
+NO_BLACK = "the palette is full and has no black: its darkest colour covers the text"
+
+Values = NDArray[Any]
+"""uint8 or uint16."""
+
+
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """One page, as stored.
+
+    values : (height, width) grey or palette indices, or (height, width, channels): 2 grey and alpha, 3 RGB, 4 RGB and alpha
+    bits : of each sample, 1, 2, 4, 8 or 16
+    palette : (entries, 3) uint8 or uint16, or None
+    inverted : grey where 0 is white
+    layout : what else the format's writer keeps, such as TIFF's compression
+    """
+
+    values: Values
+    bits: int
+    palette: Values | None = None
+    inverted: bool = False
+    layout: tuple[int, ...] = ()
+
+    @property
+    def size(self) -> tuple[int, int]:
+        return self.values.shape[0], self.values.shape[1]
+
+    @property
+    def colours(self) -> int:
+        """How many leading channels are colour; an alpha channel is the last."""
+        return 1 if self.values.ndim == 2 else self.values.shape[2] - (self.values.shape[2] + 1) % 2
+
+
+@dataclass(frozen=True)
+class Codec:
+    """A format: read raises BadFile; write(read(x)) keeps every sample; is_clean says that a file holds nothing else.
+
+    read : bytes -> pages, notes
+    """
+
+    name: str
+    read: Callable[[bytes, Limits], tuple[list[Samples], tuple[str, ...]]]
+    write: Callable[[Sequence[Samples]], bytes]
+    is_clean: Callable[[bytes], bool]
+
+
+def refuse_varying(alpha: NDArray[np.generic]) -> None:
+    """alpha : any shape. Raises BadFile unless it is the same everywhere."""
+    if alpha.size and (alpha != alpha.flat[0]).any():
+        raise BadFile("unsupported", "the picture is transparent in places, where text could hide; save it without transparency")
+
+
+def unpack(packed: NDArray[np.uint8], width: int, bits: int) -> NDArray[np.uint8]:
+    """(height, bytes) rows of packed samples of 1, 2 or 4 bits, first sample highest -> (height, width) uint8."""
+    spread = np.unpackbits(packed, axis=1).reshape(packed.shape[0], -1, bits)
+    weights = (1 << np.arange(bits - 1, -1, -1)).astype(np.uint8)
+    values: NDArray[np.uint8] = (spread * weights).sum(axis=2, dtype=np.uint8)
+    return values[:, :width]
+
+
+def pack(values: NDArray[np.uint8], bits: int) -> NDArray[np.uint8]:
+    """The reverse of unpack; rows are filled up with zero bits to whole bytes."""
+    spread = (values[..., None] >> np.arange(bits - 1, -1, -1, dtype=np.uint8)) & 1
+    return np.packbits(spread.reshape(values.shape[0], -1), axis=1)
+
+
+def to_rgb(samples: Samples) -> Pixels:
+    """(height, width, 3) uint8 for the detector. 16 bit: the page's darkest to brightest value becomes 0..255."""
+    values = samples.values
+    if samples.palette is not None:
+        wide = samples.palette.dtype == np.uint16
+        colours: NDArray[np.uint8] = (samples.palette >> 8 if wide else samples.palette).astype(np.uint8)
+        return colours[values]
+    if values.ndim == 3:
+        values = values[..., : samples.colours]
+    if samples.bits == 16:
+        low, high = int(values.min()), int(values.max())
+        values = ((values - low) * np.float32(255 / max(high - low, 1))).astype(np.uint8)
+    elif samples.bits < 8:
+        values = values * np.uint8(255 // (2**samples.bits - 1))
+    if samples.inverted:
+        values = 255 - values
+    if values.ndim == 2:
+        values = values[..., None]
+    rgb: Pixels = np.broadcast_to(values, (*samples.size, 3)).astype(np.uint8, copy=False)
+    return rgb
+
+
+def blacken(samples: Samples, mask: Mask) -> tuple[Samples, bool]:
+    """The page with covered samples black, and whether its palette had a black to offer. Unused palette entries become 0."""
+    hidden, values = mask.to_pixels(), samples.values.copy()
+    if samples.palette is None:
+        colours = values if values.ndim == 2 else values[..., : samples.colours]
+        colours[hidden] = 2**samples.bits - 1 if samples.inverted else 0
+        return replace(samples, values=values), True
+    index, palette = _black_entry(samples.palette, np.bincount(values[~hidden], minlength=256), samples.bits)
+    values[hidden] = index
+    palette[np.bincount(values.ravel(), minlength=len(palette)) == 0] = 0
+    return replace(samples, values=values, palette=palette), not palette[index].any()
+
+
+def _black_entry(old: Values, uses: NDArray[np.int64], bits: int) -> tuple[int, Values]:
+    """The index of a black entry and a palette that has one: an entry that is black, is free or can be added; else the darkest.
+
+    uses : how often each index occurs outside the mask
+    """
+    palette: Values = old.copy()
+    black = np.flatnonzero(~palette.any(axis=1))
+    if black.size:
+        return int(black[0]), palette
+    free = np.flatnonzero(uses[: len(palette)] == 0)
+    if free.size:
+        palette[free[0]] = 0
+        return int(free[0]), palette
+    if len(palette) < 2**bits:
+        return len(palette), np.concatenate([palette, np.zeros_like(palette[:1])])
+    return _darkest(palette), palette
+
+
+def _darkest(palette: Values) -> int:
+    return int((palette.astype(np.int64) @ (299, 587, 114)).argmin())
+
+
+@dataclass(frozen=True, eq=False)
+class RasterPage:
+    """One page of samples."""
+
+    samples: Samples
+    cell: tuple[int, int] = CELL
+
+    @property
+    def size(self) -> tuple[int, int]:
+        return self.samples.size
+
+    def read(self, num: int, out: Pixels) -> None:
+        """Reduce to num/8 into out, (ceil(height * num / 8), ceil(width * num / 8), 3): exact factors by averaging, others by
+        Pillow's bilinear filter, which averages too when it reduces."""
+        (height, width), reduced = self.size, ceil_eighths(self.size, num)
+        if out.shape != (*reduced, 3):
+            raise ValueError(f"a picture of {self.size} px at {num}/8 does not fit an array of {out.shape}")
+        rgb = to_rgb(self.samples)
+        if num == 8:
+            out[...] = rgb
+        elif num in (4, 2, 1):
+            out[...] = np.asarray(Image.fromarray(rgb).reduce(8 // num))
+        else:
+            # a detector pixel is exactly 8/num pixels: the picture's edge is repeated to where the last one ends
+            bottom, right = -(-reduced[0] * 8 // num) - height, -(-reduced[1] * 8 // num) - width
+            image = Image.fromarray(np.pad(rgb, ((0, bottom), (0, right), (0, 0)), "edge") if bottom or right else rgb)
+            box = (0.0, 0.0, reduced[1] * 8 / num, reduced[0] * 8 / num)
+            out[...] = np.asarray(image.resize(reduced[::-1], Image.Resampling.BILINEAR, box))
+
+
+class RasterPicture:
+    """A file of one or more pages of samples."""
+
+    def __init__(self, codec: Codec, pages: Sequence[Samples], notes: tuple[str, ...]) -> None:
+        self.format = codec.name
+        self.notes = notes
+        self.pages = tuple(RasterPage(samples) for samples in pages)
+        self._codec = codec
+
+    def rewrite(self, masks: Sequence[Mask]) -> bytes:
+        """The file, encoded anew, with covered cells black. Raises BadFile."""
+        done = [blacken(page.samples, mask) for page, mask in zip(self.pages, matching(masks, self.pages), strict=True)]
+        if not all(is_black for _, is_black in done) and NO_BLACK not in self.notes:
+            self.notes += (NO_BLACK,)
+        return self._codec.write([samples for samples, _ in done])
+
+    def check(self, finished: bytes, masks: Sequence[Mask]) -> RasterPicture:
+        """Read the finished bytes back and compare every sample. Raises BadFile("not-faithful")."""
+        matching(masks, self.pages)
+        try:
+            again = open_raster(self._codec, finished, Limits(sum(page.size[0] * page.size[1] for page in self.pages)))
+        except BadFile as error:
+            raise BadFile("not-faithful", f"the finished file cannot be read: {error.reason}") from error
+        if len(again.pages) != len(self.pages):
+            raise BadFile("not-faithful", f"the finished file has {len(again.pages)} pages, its source {len(self.pages)}")
+        if not self._codec.is_clean(finished):
+            raise BadFile("not-faithful", "the finished file holds more than the picture: a chunk, a tag, or bytes between or after")
+        for before, after, mask in zip(self.pages, again.pages, masks, strict=True):
+            _compare(before.samples, after.samples, mask)
+        return again
+
+
+def open_raster(codec: Codec, data: bytes, limits: Limits) -> RasterPicture:
+    """Raises BadFile."""
+    return RasterPicture(codec, *codec.read(data, limits))
+
+
+def _compare(before: Samples, after: Samples, mask: Mask) -> None:
+    """Raises BadFile("not-faithful") unless `after` is `before` with the mask's cells black."""
+    if _shape(before) != _shape(after):
+        raise BadFile("not-faithful", "the finished file has another size, bit depth or mode")
+    hidden, outside_same = mask.to_pixels(), after.values.copy()
+    outside_same[hidden] = before.values[hidden]
+    if not np.array_equal(outside_same, before.values):
+        raise BadFile("not-faithful", "a pixel outside the mask has changed")
+    covered = after.values[hidden]
+    if before.palette is None or after.palette is None:
+        if covered.ndim == 2:
+            if (covered[:, after.colours :] != before.values[hidden][:, after.colours :]).any():
+                raise BadFile("not-faithful", "the alpha channel has changed")
+            covered = covered[:, : after.colours]
+        if (covered != (2**after.bits - 1 if after.inverted else 0)).any():
+            raise BadFile("not-faithful", "a pixel under the mask is not black")
+        return
+    used = np.bincount(after.values.ravel(), minlength=len(after.palette)) > 0
+    outside = np.unique(after.values[~hidden])
+    if after.palette[~used].any() or (outside.size and (after.palette[outside] != before.palette[outside]).any()):
+        raise BadFile("not-faithful", "the palette has changed or holds colours that are not used")
+    if covered.size and (covered != covered[0]).any():
+        raise BadFile("not-faithful", "the pixels under the mask differ")
+    if covered.size and after.palette[covered[0]].any() and covered[0] != _darkest(after.palette):
+        raise BadFile("not-faithful", "a pixel under the mask is not black")
+
+
+def _shape(samples: Samples) -> tuple[object, ...]:
+    palette = None if samples.palette is None else samples.palette.dtype
+    return samples.values.shape, samples.values.dtype, samples.bits, palette, samples.inverted, samples.layout

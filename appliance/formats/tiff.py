@@ -1,0 +1,216 @@
+"""TIFF 6.0, several pages, through Pillow as the decompressor of strips and tiles.
+
+Every page is given to Pillow as a grey picture of 8 bits whose rows are the page's bytes: so one way serves 1 to 16 bits, grey,
+palette, RGB, either byte order, and the predictor is undone here. JPEG inside TIFF alone is decoded as what it is. Compression is
+kept among none, LZW, deflate and PackBits; JPEG becomes deflate, because encoding it again would alter pixels. Reduced copies of
+a page (thumbnails, bit 0 of NewSubfileType) and directories below a page are dropped. Written: little-endian, strips.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
+from io import BytesIO
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, TiffImagePlugin
+
+from appliance.errors import BadFile
+from appliance.formats import exif, ifd
+from appliance.formats.common import DECODER_ERRORS, Limits, check_pixels
+from appliance.formats.ifd import Directory
+from appliance.formats.raster import PROFILE_DROPPED, TURNED, Codec, Samples, Values, pack, refuse_varying, unpack
+
+_RAW, _LZW, _JPEG, _DEFLATE, _OLD_DEFLATE, _PACKBITS = 1, 5, 7, 8, 32946, 32773
+_KEPT = (_RAW, _LZW, _DEFLATE, _PACKBITS)
+_STRIP_BYTES = 1 << 18
+_DEFLATE_LEVEL = 2  # as in png.py
+_WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _PALETTE, _YCBCR = 0, 1, 2, 3, 6
+_HORIZONTAL = 2
+_WRITTEN = {
+    *(ifd.WIDTH, ifd.HEIGHT, ifd.BITS, ifd.COMPRESSION, ifd.PHOTOMETRIC, ifd.STRIP_OFFSETS, ifd.CHANNELS, ifd.ROWS_PER_STRIP),
+    *(ifd.STRIP_COUNTS, ifd.PREDICTOR, ifd.COLOR_MAP, ifd.EXTRA),
+}
+THUMBNAIL_DROPPED = "reduced copy of a page dropped"
+JPEG_UNPACKED = "JPEG inside the TIFF written as deflate, so that no pixel changes"
+
+
+def read(data: bytes, limits: Limits) -> tuple[list[Samples], tuple[str, ...]]:
+    """Raises BadFile."""
+    order, every = ifd.read(data)
+    pages = [page for page in every if not page.one(ifd.SUBFILE, 0) & 1]
+    if not pages:
+        raise BadFile("unsupported", "the TIFF holds only reduced copies of a picture that is not in it")
+    for page in pages:
+        _refuse_unhandled(page)
+    check_pixels([(page.one(ifd.HEIGHT, 0), page.one(ifd.WIDTH, 0)) for page in pages], limits)
+    remarks = (
+        (THUMBNAIL_DROPPED, len(pages) < len(every)),
+        (PROFILE_DROPPED, any(page.has_profile for page in pages)),
+        (TURNED, any(_orientation(page) != exif.UPRIGHT for page in pages)),
+        (JPEG_UNPACKED, any(page.one(ifd.COMPRESSION, _RAW) == _JPEG for page in pages)),
+    )
+    return [_samples(order, page) for page in pages], tuple(text for text, applies in remarks if applies)
+
+
+def _refuse_unhandled(page: Directory) -> None:
+    """Raises BadFile unless every tag has a value that is understood; names the value and what is handled."""
+    bits, photometric = page.one(ifd.BITS, 1), page.one(ifd.PHOTOMETRIC, -1)
+    channels, compression = page.one(ifd.CHANNELS, 1), page.one(ifd.COMPRESSION, _RAW)
+    is_jpeg = compression == _JPEG
+    if compression not in (*_KEPT, _OLD_DEFLATE, _JPEG):
+        raise BadFile("unsupported", f"the TIFF has compression {compression}; none, LZW, deflate, PackBits and JPEG (7) are handled")
+    if photometric not in ((_BLACK_IS_ZERO, _RGB, _YCBCR) if is_jpeg else (_WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _PALETTE)):
+        raise BadFile("unsupported", f"the TIFF has colour space {photometric}; grey, RGB and palette are handled")
+    colours = 3 if photometric in (_RGB, _YCBCR) else 1
+    plain = (1, 2, 4, 8) if photometric == _PALETTE else (1, 2, 4, 8, 16)
+    possible = (8,) if is_jpeg else (8, 16) if colours == 3 or channels > 1 else plain
+    if len(set(page.tags.get(ifd.BITS, (1,)))) > 1 or bits not in possible:
+        raise BadFile("unsupported", f"the TIFF has {bits} bits a sample; {', '.join(map(str, possible))} are handled for its colour space")
+    if channels not in ((colours,) if is_jpeg or photometric == _PALETTE else (colours, colours + 1)):
+        raise BadFile("unsupported", f"the TIFF has {channels} channels, {colours} are handled for its colour space, or one more for alpha")
+    if set(page.tags.get(ifd.SAMPLE_FORMAT, (1,))) != {1}:
+        raise BadFile("unsupported", "the TIFF has signed or floating-point samples, unsigned ones are handled")
+    if page.one(ifd.PLANAR, 1) != 1 and channels > 1:
+        raise BadFile("unsupported", "the TIFF stores its colours in separate planes, one plane is handled")
+    if page.one(ifd.FILL_ORDER, 1) != 1:
+        raise BadFile("unsupported", "the TIFF stores bits in reverse order")
+    predictor = page.one(ifd.PREDICTOR, 1)
+    if predictor not in ((1, _HORIZONTAL) if bits >= 8 else (1,)):
+        raise BadFile("unsupported", f"the TIFF has predictor {predictor}; none, or horizontal differences of 8 or 16 bits, are handled")
+    if not page.one(ifd.WIDTH, 0) or not page.one(ifd.HEIGHT, 0):
+        raise BadFile("damaged", "the TIFF has a page without width or height")
+
+
+def _orientation(page: Directory) -> int:
+    value = page.one(ifd.ORIENTATION, exif.UPRIGHT)
+    return value if 1 <= value <= 8 else exif.UPRIGHT
+
+
+def _samples(order: str, page: Directory) -> Samples:
+    compression = page.one(ifd.COMPRESSION, _RAW)
+    values = _jpeg_values(order, page) if compression == _JPEG else _plain_values(order, page)
+    if values.ndim == 3 and values.shape[2] in (2, 4):
+        refuse_varying(values[..., -1])
+    bits, photometric = page.one(ifd.BITS, 1), page.one(ifd.PHOTOMETRIC, -1)
+    palette: Values | None = None
+    if photometric == _PALETTE:
+        colours = page.tags.get(ifd.COLOR_MAP, ())
+        if len(colours) != 3 * 2**bits:
+            raise BadFile("damaged", f"the TIFF's palette has {len(colours)} numbers, {3 * 2**bits} are needed")
+        palette = np.ascontiguousarray(np.array(colours).astype(np.uint16).reshape(3, -1).T)
+    upright: Values = np.ascontiguousarray(exif.upright(values, _orientation(page)))
+    layout = compression if compression in _KEPT else _DEFLATE
+    return Samples(upright, bits, palette, photometric == _WHITE_IS_ZERO, (layout,))
+
+
+def _geometry(page: Directory) -> tuple[int, int, int]:
+    """(width, height) of a tile or strip in pixels, and how many are side by side. Raises BadFile unless all are there."""
+    width, height = page.one(ifd.WIDTH, 0), page.one(ifd.HEIGHT, 0)
+    if ifd.TILE_OFFSETS in page.tags:
+        wide, high = page.one(ifd.TILE_WIDTH, 0), page.one(ifd.TILE_HEIGHT, 0)
+        if not (0 < wide <= 65536 and 0 < high <= 65536) or wide % 16 or high % 16:
+            raise BadFile("damaged", f"the TIFF has tiles of {wide} x {high} px, multiples of 16 are needed")
+    else:
+        wide, high = width, min(page.one(ifd.ROWS_PER_STRIP, height) or height, height)
+    beside = -(-width // wide)
+    if len(page.chunks) < beside * -(-height // high):
+        raise BadFile("damaged", f"the TIFF has {len(page.chunks)} strips or tiles, {beside * -(-height // high)} are needed")
+    return wide, high, beside
+
+
+def _plain_values(order: str, page: Directory) -> Values:
+    """Decompress the page as grey rows of bytes, then make samples of them."""
+    width, height, bits = page.one(ifd.WIDTH, 0), page.one(ifd.HEIGHT, 0), page.one(ifd.BITS, 1)
+    channels = page.one(ifd.CHANNELS, 1)
+    wide, high, beside = _geometry(page)
+    row = -(-wide * channels * bits // 8)  # bytes of one row of one tile or strip
+    tags: ifd.Tags = {
+        **{ifd.WIDTH: (row * beside,), ifd.HEIGHT: (height,), ifd.BITS: (8,), ifd.COMPRESSION: (page.one(ifd.COMPRESSION, _RAW),)},
+        **{ifd.PHOTOMETRIC: (_BLACK_IS_ZERO,), ifd.CHANNELS: (1,)},
+        **({ifd.TILE_WIDTH: (row,), ifd.TILE_HEIGHT: (high,)} if ifd.TILE_OFFSETS in page.tags else {ifd.ROWS_PER_STRIP: (high,)}),
+    }
+    packed = _decoded(ifd.build(order, [(tags, page.chunks)]), "L")
+    if bits < 8:
+        return unpack(packed, width, bits)
+    kind = np.dtype(np.uint8) if bits == 8 else np.dtype(order + "u2")
+    values: Values = packed.view(kind).reshape(height, beside, wide, channels)
+    values = values.astype(np.uint8 if bits == 8 else np.uint16, copy=False)
+    if page.one(ifd.PREDICTOR, 1) == _HORIZONTAL:
+        values = np.cumsum(values, axis=2, dtype=values.dtype)
+    values = values.reshape(height, beside * wide, channels)[:, :width]
+    return values[..., 0] if channels == 1 else values
+
+
+def _jpeg_values(order: str, page: Directory) -> Values:
+    """Decode JPEG strips or tiles as Pillow does, YCbCr to RGB."""
+    _geometry(page)
+    channels = page.one(ifd.CHANNELS, 1)
+    single = (ifd.WIDTH, ifd.HEIGHT, ifd.COMPRESSION, ifd.PHOTOMETRIC, ifd.CHANNELS, ifd.ROWS_PER_STRIP, ifd.TILE_WIDTH, ifd.TILE_HEIGHT)
+    several = (ifd.JPEG_TABLES, ifd.YCBCR_SAMPLING, ifd.YCBCR_REFERENCE)
+    tags: ifd.Tags = {
+        **{tag: values[:1] for tag, values in page.tags.items() if tag in single and values},
+        **{tag: values for tag, values in page.tags.items() if tag in several and values},
+        ifd.BITS: (8,) * channels,
+    }
+    return _decoded(ifd.build(order, [(tags, page.chunks)]), "L" if channels == 1 else "RGB")
+
+
+def _decoded(file: bytes, mode: str) -> NDArray[np.uint8]:
+    try:
+        image = TiffImagePlugin.TiffImageFile(BytesIO(file))
+        pixels: NDArray[np.uint8] = np.array(image.convert(mode) if image.mode != mode else image)
+    except DECODER_ERRORS as error:
+        raise BadFile("damaged", "the TIFF's picture data cannot be decoded") from error
+    return pixels
+
+
+def write(pages: Sequence[Samples]) -> bytes:
+    """Each page in strips, with the tags that describe it and no others."""
+    return ifd.build("<", [_page(page) for page in pages])
+
+
+def _page(page: Samples) -> tuple[ifd.Tags, Sequence[bytes]]:
+    (height, width), (compression,) = page.size, page.layout
+    values = page.values.reshape(height, width, -1)
+    channels = values.shape[2]
+    differs = compression in (_LZW, _DEFLATE) and page.bits >= 8 and page.palette is None
+    if differs:
+        values = values.copy()
+        values[:, 1:] -= page.values.reshape(height, width, -1)[:, :-1]
+    if page.bits < 8:
+        rows = pack(values[..., 0].astype(np.uint8), page.bits)
+    else:
+        rows = np.ascontiguousarray(values.astype("<u2" if page.bits == 16 else np.uint8)).reshape(height, -1).view(np.uint8)
+    high, strips = _strips(rows, compression)
+    photometric = _RGB if channels >= 3 else _PALETTE if page.palette is not None else 1 - page.inverted
+    tags: ifd.Tags = {
+        **{ifd.WIDTH: (width,), ifd.HEIGHT: (height,), ifd.BITS: (page.bits,) * channels, ifd.COMPRESSION: page.layout},
+        **{ifd.PHOTOMETRIC: (photometric,), ifd.CHANNELS: (channels,), ifd.ROWS_PER_STRIP: (high,)},
+        **({ifd.PREDICTOR: (_HORIZONTAL,)} if differs else {}),
+        **({ifd.EXTRA: (2,)} if channels in (2, 4) else {}),
+        **({} if page.palette is None else {ifd.COLOR_MAP: tuple(page.palette.T.ravel().tolist())}),
+    }
+    return tags, strips
+
+
+def _strips(rows: NDArray[np.uint8], compression: int) -> tuple[int, Sequence[bytes]]:
+    """(height, bytes) rows -> rows per strip, compressed strips."""
+    if compression in (_LZW, _PACKBITS):
+        target = BytesIO()
+        Image.fromarray(rows).save(target, "TIFF", compression="tiff_lzw" if compression == _LZW else "packbits")
+        _, (page,) = ifd.read(target.getvalue())
+        return page.one(ifd.ROWS_PER_STRIP, len(rows)), page.chunks
+    high = max(1, _STRIP_BYTES // rows.shape[1])
+    strips = [rows[top : top + high].tobytes() for top in range(0, len(rows), high)]
+    return high, strips if compression == _RAW else [zlib.compress(strip, _DEFLATE_LEVEL) for strip in strips]
+
+
+def is_clean(data: bytes) -> bool:
+    """Whether there are only tags that are written here, and no byte that belongs to none of them."""
+    _, pages = ifd.read(data)
+    return all(set(page.tags_seen) <= _WRITTEN for page in pages) and not ifd.leftover(data, pages)
+
+
+CODEC = Codec("tiff", read, write, is_clean)

@@ -1,0 +1,257 @@
+"""JPEG: what is outside the mask keeps its coefficients, what is inside is black, nothing else survives."""
+
+from __future__ import annotations
+
+import io
+import struct
+
+import numpy as np
+import pytest
+from formats.drawn import LIMITS, SECRET, SUBSAMPLINGS, coefficients, encoded, jpeg, masks_for, pixels_of, redone, scene, widened
+from PIL import Image, ImageOps
+
+from appliance.errors import BadFile
+from appliance.formats import markers, open_picture, turbo
+from appliance.formats.common import Limits, ceil_eighths
+from appliance.formats.jpeg import PROFILE_DROPPED, TURNED_BY_PIXELS, TURNED_LOSSLESSLY
+from appliance.types import Mask
+
+SIZES = [(64, 96), (61, 83), (17, 200), (8, 8), (1, 1), (33, 5)]
+
+
+def segment(code: int, body: bytes) -> bytes:
+    return bytes((0xFF, code)) + struct.pack(">H", len(body) + 2) + body
+
+
+def with_segments(data: bytes, *segments: bytes) -> bytes:
+    return data[:2] + b"".join(segments) + data[2:]
+
+
+def exif(orientation: int) -> bytes:
+    block = Image.Exif()
+    block[274] = orientation
+    return block.tobytes()
+
+
+def assert_redacted(data: bytes, finished: bytes, mask: Mask, factors: list[tuple[int, int]]) -> None:
+    """factors : each component's (vertical, horizontal) sampling."""
+    before, after = coefficients(data), coefficients(finished)
+    assert before.keys() == after.keys()
+    for (component, row), blocks in after.items():
+        vertical, horizontal = factors[component]
+        hit = mask.cells[row // vertical].repeat(horizontal)[: len(blocks)]
+        np.testing.assert_array_equal(blocks[~hit], before[component, row][~hit])
+        assert not blocks[hit][:, 1:].any()
+        assert (blocks[hit][:, 0] <= (0 if component else -1)).all()
+    outside, grey = ~widened(mask), pixels_of(finished) @ (0.299, 0.587, 0.114)
+    np.testing.assert_array_equal(pixels_of(finished)[outside], pixels_of(data)[outside])
+    inner = mask.to_pixels() & ~widened(Mask(~mask.cells, mask.cell, mask.size))
+    assert not pixels_of(finished)[inner].any()
+    assert (grey[mask.to_pixels()] < 60).all()  # at the edge a neighbour's colour may still glow, its brightness not
+
+
+@pytest.mark.parametrize("progressive", [False, True])
+@pytest.mark.parametrize("subsampling", SUBSAMPLINGS)
+def test_every_subsampling(subsampling: str, progressive: bool) -> None:
+    for index, size in enumerate(SIZES):
+        data = jpeg(scene(*size), subsampling, progressive, quality=(30, 75, 90, 98, 100, 5)[index])
+        picture, finished, (mask,) = redone(data, seed=index)
+        parsed = markers.parse(data)
+        assert_redacted(data, finished, mask, [(c.vertical, c.horizontal) for c in parsed.components])
+        assert picture.pages[0].size == size
+        assert markers.parse(finished).clean == finished
+
+
+def test_restart_markers_and_rgb() -> None:
+    for options in ({"restart_marker_blocks": 3}, {"restart_marker_rows": 1}, {"keep_rgb": True}, {"optimize": True}):
+        data = encoded(scene(50, 70), "JPEG", quality=92, **options)
+        picture, finished, (mask,) = redone(data)
+        parsed = markers.parse(data)
+        before, after = coefficients(data), coefficients(finished)
+        for (component, row), blocks in after.items():
+            hit = mask.cells[row // parsed.components[component].vertical].repeat(parsed.components[component].horizontal)[: len(blocks)]
+            np.testing.assert_array_equal(blocks[~hit], before[component, row][~hit])
+        if "keep_rgb" in options:
+            assert not pixels_of(finished)[mask.to_pixels()].any(), "every component of RGB is as dark as luma"
+            assert picture.pages[0].cell == (8, 8)
+
+
+def test_extreme_brightness_beside_black() -> None:
+    """The coarsest difference of DC coefficients that occurs: quality 100, white against black."""
+    _, finished, (mask,) = redone(jpeg(np.full((64, 64, 3), 255, np.uint8), "4:4:4", quality=100))
+    assert not pixels_of(finished)[mask.to_pixels()].any()
+
+
+@pytest.mark.parametrize("value", range(1, 9))
+@pytest.mark.parametrize("subsampling", ["4:4:4", "4:2:2", "4:2:0", "4:4:0", "4:1:1", "grey"])
+def test_orientations(value: int, subsampling: str) -> None:
+    for size, whole in (((64, 96), True), ((61, 83), False)):
+        smooth = np.asarray(Image.fromarray(scene(8, 8)).resize(size[::-1]))
+        data = with_segments(jpeg(smooth, subsampling), segment(0xE1, b"Exif\x00\x00" + exif(value)[6:]))
+        picture, finished, (mask,) = redone(data)
+        shown = np.asarray(ImageOps.exif_transpose(Image.open(io.BytesIO(data))).convert("RGB")).astype(int)
+        assert picture.pages[0].size == shown.shape[:2]
+        kept = ~widened(mask)
+        assert not kept.any() or abs(pixels_of(finished).astype(int)[kept] - shown[kept]).mean() < 4
+        by_pixels = subsampling == "4:1:1" and value >= 5
+        if value == 1:
+            assert picture.notes == ()
+        elif whole:
+            assert picture.notes == (TURNED_BY_PIXELS if by_pixels else TURNED_LOSSLESSLY,)
+
+
+def test_read_at_every_scale_into_a_part_of_a_canvas() -> None:
+    data = jpeg(scene(61, 83))
+    page = open_picture(data, LIMITS).pages[0]
+    for num in range(1, 17):
+        height, width = ceil_eighths(page.size, num)
+        canvas = np.full((height + 3, width + 5, 3), 7, np.uint8)
+        page.read(num, canvas[1 : 1 + height, 2 : 2 + width])
+        assert (canvas[0] == 7).all() and (canvas[:, :2] == 7).all() and (canvas[:, 2 + width :] == 7).all()
+        if num == 8:
+            np.testing.assert_array_equal(canvas[1 : 1 + height, 2 : 2 + width], pixels_of(data))
+        mirrored = np.zeros((height, width, 3), np.uint8)
+        page.read(num, mirrored[:, ::-1])
+        np.testing.assert_array_equal(mirrored[:, ::-1], canvas[1 : 1 + height, 2 : 2 + width])
+    with pytest.raises(ValueError, match="does not fit"):
+        page.read(8, np.zeros((60, 83, 3), np.uint8))
+
+
+def test_nothing_but_the_picture_survives() -> None:
+    thumbnail = jpeg(scene(40, 60, seed=9)) + SECRET
+    description = Image.Exif()
+    description[270] = SECRET.decode()
+    planted = (
+        segment(0xE1, description.tobytes() + thumbnail),
+        segment(0xE1, b"http://ns.adobe.com/xap/1.0/\x00<x>" + SECRET + b"</x>"),
+        segment(0xED, b"Photoshop 3.0\x008BIM\x04\x04\x00\x00" + SECRET),
+        segment(0xE2, b"ICC_PROFILE\x00\x01\x01" + SECRET),
+        segment(0xE2, b"MPF\x00" + SECRET),
+        segment(0xEB, SECRET),
+        segment(0xFE, SECRET),
+        SECRET,  # junk between segments
+    )
+    plain = jpeg(scene(61, 83))
+    end = plain.index(b"\xff\xda")
+    late = plain[:end] + segment(0xFE, SECRET) + plain[end:-2] + segment(0xEF, SECRET) + b"\xff\xd9" + SECRET + thumbnail + b"\xff\xd9"
+    data = late[:2] + segment(0xE0, b"JFIF\x00\x01\x02\x01\x00\x48\x00\x48\x02\x02" + SECRET[:12]) + b"".join(planted) + late[2:]
+    picture, finished, _ = redone(data)
+    assert data.count(SECRET) > 9 and SECRET not in finished and SECRET[:8] not in finished
+    assert picture.notes == (PROFILE_DROPPED,)
+    codes = set()
+    position = 2
+    while finished[position + 1] != 0xDA:
+        codes.add(finished[position + 1])
+        position += 2 + struct.unpack_from(">H", finished, position + 2)[0]
+    assert codes == {0xE0, 0xDB, 0xC0, 0xC4}
+    assert coefficients(picture.rewrite([Mask(np.zeros_like(m.cells), m.cell, m.size) for m in masks_for(picture)]))[0, 0].any()
+
+
+def test_odd_but_whole_files_pass() -> None:
+    plain = jpeg(scene(40, 60))
+    scan = plain.index(b"\xff\xda")
+    for data in (
+        plain + b"\x00" * 500,
+        plain[:-2] + b"\xff\xff\xff\xd9",
+        plain[:-2] + b"\x00\x00padding\x00\xff\xd9",
+        plain[: scan + 11] + b"\x00\x00\x00" + plain[scan + 14 :],  # spectral selection that baseline ignores
+        plain[:2] + plain[20:],  # no JFIF
+    ):
+        _, finished, (mask,) = redone(data)
+        np.testing.assert_array_equal(pixels_of(finished)[~widened(mask)], pixels_of(plain)[~widened(mask)])
+
+
+def test_refusals_name_their_reason() -> None:
+    plain = jpeg(scene(40, 60))
+    frame = plain.index(b"\xff\xc0")
+    cases = [
+        (encoded(Image.fromarray(scene(40, 60)).convert("CMYK"), "JPEG"), "unsupported", "CMYK"),
+        (plain[: frame + 4] + b"\x0c" + plain[frame + 5 :], "unsupported", "12 bits"),
+        (plain[: frame + 1] + b"\xc9" + plain[frame + 2 :], "unsupported", "arithmetic"),
+        (plain[: frame + 1] + b"\xc3" + plain[frame + 2 :], "unsupported", "lossless"),
+        (plain[: frame + 11] + b"\x31" + plain[frame + 12 :], "unsupported", "subsampling"),
+        (plain[: frame + 5] + b"\xff\xdc\xff\xdc" + plain[frame + 9 :], "too-large", "the limit is 4 Mpx"),
+        (plain[:-2], "incomplete", "cut off"),
+        (plain[: frame + 7], "incomplete", "cut off"),
+        (plain[:-300] + b"\xff\xd9", "incomplete", "cut off"),
+        (plain[:2] + b"\xff\xd8" + plain[2:], "damaged", "second start"),
+        (plain[: frame - 60] + plain[frame:], "damaged", "quantisation"),
+    ]
+    for data, code, words in cases:
+        with pytest.raises(BadFile, match=words) as caught:
+            redone(data)
+        assert caught.value.code == code, caught.value.reason
+
+
+def test_a_hole_in_the_data_is_noticed() -> None:
+    data = bytearray(encoded(scene(200, 200), "JPEG", quality=95, restart_marker_rows=1))
+    middle = len(data) // 2
+    data[middle : middle + 900] = bytes(900)
+    with pytest.raises(BadFile) as caught:
+        redone(bytes(data))
+    assert caught.value.code in ("damaged", "incomplete")
+
+
+class TestCheck:
+    """check() must see every kind of difference."""
+
+    def setup_method(self) -> None:
+        self.picture, self.finished, self.masks = redone(jpeg(scene(61, 83)))
+
+    def refused(self, finished: bytes, words: str = "finished") -> None:
+        with pytest.raises(BadFile, match=words) as caught:
+            self.picture.check(finished, self.masks)
+        assert caught.value.code == "not-faithful"
+
+    def test_a_changed_coefficient(self) -> None:
+        for component, row in ((0, 7), (1, 3), (2, 0)):
+            for place in (0, 63):
+
+                def change(c: int, r: int, blocks: np.ndarray, at: tuple[int, int, int] = (component, row, place)) -> None:
+                    if (c, r) == at[:2]:
+                        blocks[-1, at[2]] ^= 1
+
+                self.refused(turbo.transform(self.finished, change), f"component {component}, row of blocks {row}")
+
+    def test_an_uncovered_cell(self) -> None:
+        self.refused(self.picture.rewrite([Mask(np.zeros_like(m.cells), m.cell, m.size) for m in self.masks]))
+        self.refused(self.picture.rewrite([Mask(np.ones_like(m.cells), m.cell, m.size) for m in self.masks]))
+
+    def test_added_structure(self) -> None:
+        self.refused(with_segments(self.finished, segment(0xFE, b"x")), "holds more")
+        self.refused(with_segments(self.finished, segment(0xE1, b"Exif\x00\x00")), "holds more")
+        self.refused(self.finished + b"\x00", "holds more")
+        self.refused(self.finished[:-2] + b"\x00\xff\xd9", "holds more")
+        self.refused(self.finished[:13] + b"\x48" + self.finished[14:], "holds more")
+
+    def test_another_picture(self) -> None:
+        self.refused(jpeg(scene(61, 84)), "another size")
+        self.refused(jpeg(scene(61, 83), "4:4:4"), "another size")
+        self.refused(jpeg(scene(61, 83), quality=80), "another size")
+        self.refused(jpeg(scene(61, 83), "grey"), "another size")
+        self.refused(self.finished[:-2], "cannot be read")
+        self.refused(encoded(scene(61, 83), "PNG"), "cannot be read")
+        self.refused(b"", "cannot be read")
+
+    def test_the_finished_file_is_a_fixed_point(self) -> None:
+        again = self.picture.check(self.finished, self.masks)
+        assert again.pages[0].size == (61, 83)
+        assert again.rewrite(self.masks) == self.finished
+        again.check(self.finished, self.masks)
+
+    def test_mask_of_another_grid_is_the_callers_fault(self) -> None:
+        with pytest.raises(ValueError, match="grids"):
+            self.picture.rewrite([])
+
+
+def test_a_filters_own_error_comes_through() -> None:
+    def broken(component: int, row: int, blocks: np.ndarray) -> None:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        turbo.transform(jpeg(scene(40, 60)), broken)
+
+
+def test_header_limits_come_before_decoding() -> None:
+    with pytest.raises(BadFile, match=r"83 x 61 px, 0\.0 Mpx in all, the limit is 0\.005 Mpx"):
+        open_picture(jpeg(scene(61, 83)), Limits(5000))
