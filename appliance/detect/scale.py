@@ -1,0 +1,80 @@
+"""Picture and detector pixels: how far a picture is reduced before the detector looks at it, and how a large one is cut in tiles."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+EIGHTHS = 8
+"""Scales are eighths, as JPEG's DCT gives them for less than a full decode."""
+
+STRIDE = 4
+"""Detector pixels per cell of the score map, each way."""
+
+MIN_SIDE = 480
+"""The shorter side keeps at least so many detector pixels: the faintest real overlays are 1.6 % of the height, 8 px of 480.
+Whoever changes it shows recall before and after."""
+
+OVERLAP = 96
+"""Detector pixels that neighbouring tiles share, at least: more than twice the tallest overlay text, so that what one tile cuts
+another sees with room around it."""
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Detector pixels = picture pixels * num / 8; num 1..16, TurboJPEG's scaling factors."""
+
+    num: int
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.num <= 2 * EIGHTHS:
+            raise ValueError(f"a scale of {self.num}/8 is not between 1/8 and 16/8")
+
+    def reduced(self, size: tuple[int, int]) -> tuple[int, int]:
+        """(height, width) of the reduced picture: rounded up, as TJSCALED does."""
+        return -(-size[0] * self.num // EIGHTHS), -(-size[1] * self.num // EIGHTHS)
+
+
+@dataclass(frozen=True)
+class View:
+    """A part of the reduced picture, pixels; top and left are multiples of STRIDE."""
+
+    top: int
+    left: int
+    height: int
+    width: int
+
+
+def scale_for(size: tuple[int, int], canvas: tuple[int, int]) -> Scale:
+    """The largest of 1/8..8/8 at which the picture fits the canvas, if that leaves the shorter side MIN_SIDE (or is 8/8: pictures
+    are never enlarged); else the smallest that does leave it, and the picture is cut in tiles.
+
+    size, canvas : (height, width), picture and detector pixels
+    """
+    shortest = min(size)
+    for num in range(EIGHTHS, 0, -1):
+        height, width = Scale(num).reduced(size)
+        if height <= canvas[0] and width <= canvas[1] and (num == EIGHTHS or shortest * num >= MIN_SIDE * EIGHTHS):
+            return Scale(num)
+    return Scale(min(EIGHTHS, -(-MIN_SIDE * EIGHTHS // shortest)))
+
+
+def views(reduced: tuple[int, int], canvas: tuple[int, int]) -> tuple[View, ...]:
+    """The whole picture if it fits the canvas, else tiles no larger than it that overlap by OVERLAP or more, row by row.
+
+    reduced, canvas : (height, width) detector pixels; a canvas side that must be tiled has to exceed OVERLAP + 2 * STRIDE
+    """
+    rows, columns = (_spans(length, room) for length, room in zip(reduced, canvas, strict=True))
+    return tuple(View(top, left, height, width) for top, height in rows for left, width in columns)
+
+
+def _spans(length: int, room: int) -> list[tuple[int, int]]:
+    """(start, length) of evenly spread spans that cover 0..length."""
+    if length <= room:
+        return [(0, length)]
+    step = room - OVERLAP - 2 * STRIDE  # starts are rounded to STRIDE, which may cost as much of the overlap at either end
+    if step <= 0:
+        raise ValueError(f"a canvas side of {room} px is too short to be tiled with {OVERLAP} px of overlap")
+    count = -(-(length - room) // step) + 1
+    last = -(-(length - room) // STRIDE) * STRIDE
+    starts = [index * last // (count - 1) // STRIDE * STRIDE for index in range(count)]
+    return [(start, min(room, length - start)) for start in starts]
