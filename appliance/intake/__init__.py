@@ -1,1 +1,11 @@
-"""The daemon: takes files from the drop folder, keeps the journal, publishes results. It never parses a picture."""
+"""The daemon: takes files from the drop folder, keeps the journal, publishes results. It never parses a picture.
+
+daemon.py      one turn of the loop, signals, what the page and systemd are told
+collector.py   sweep, wait until a file stands still, take it: inbox.py (the drop folder), stability.py (pure)
+lane.py        one job from its room to its end, in a thread; what a failure means
+folders.py     the rooms in work/, and the steps into out/, done/ and quarantine/, each durable and repeatable
+journal.py     what became of every picture, by number (SQLite)
+recovery.py    what a kill left behind, made whole
+age.py         a clock that wrong dates cannot push, for retention and examinations
+board.py       the snapshot · notify.py: systemd · watch.py: inotify · files.py, faults.py: what all share
+"""

@@ -28,7 +28,7 @@ class Redactor(Protocol):
 
         Raises BadFile when the file is to blame, DeviceLost when the engine or the process failed (a new process has been or
         will be started; after a crash in company the file may be innocent: call again with alone=True). A crash or a time-out
-        of a file that ran alone raises BadFile("crash" or "timeout").
+        of a file that ran alone raises BadFile("crash" or "timeout"). RedactorDown: none can be started now, whatever the file.
         """
         ...
 

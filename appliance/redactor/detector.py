@@ -30,7 +30,7 @@ class Detector:
 
     def look(self, page: Page, stages: Stages) -> Mask:
         """Find the text of one page; the mask lies on the page's own grid. Raises BadFile and DeviceLost, never guesses."""
-        zoom = scale.scale_for(page.size)
+        zoom = scale.scale_for(page.size, self._canvas)
         reduced = zoom.reduced(page.size)
         views = scale.views(reduced, self._canvas)
         whole = None

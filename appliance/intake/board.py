@@ -1,0 +1,90 @@
+"""The board: builds the snapshot and writes it, at each change of state and otherwise at most once a second."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import appliance
+from appliance.intake.faults import describe
+from appliance.intake.journal import Journal
+from appliance.status import snapshot
+from appliance.status.snapshot import Snapshot, State
+from appliance.types import EngineInfo
+
+log = logging.getLogger(__name__)
+
+FASTEST_S = 1.0
+SLOWEST_S = 5.0
+"""A snapshot is written this often even when nothing changes, well below snapshot.STALE_S."""
+
+NEWEST = 50
+"""Entries of the quarantine shown."""
+
+
+@dataclass(frozen=True)
+class View:
+    """What the daemon sees of itself at one moment; the fields are the snapshot's."""
+
+    state: State
+    detail: str = ""
+    waiting: int = 0
+    working: int = 0
+    left: Mapping[str, int] = field(default_factory=dict)
+    free_bytes: int = 0
+
+
+class Board:
+    """Writes snapshots to `path`; started_at : Unix seconds."""
+
+    def __init__(self, path: Path, engine: EngineInfo, started_at: float) -> None:
+        self._path, self._engine, self._started_at = path, engine, started_at
+        self._shown: View | None = None
+        self._written_at = 0.0
+
+    def due_at(self) -> float:
+        """When the next snapshot is due if nothing changes, monotonic seconds."""
+        return self._written_at + SLOWEST_S
+
+    def post(self, view: View, journal: Journal | None, now: float, clock: float) -> bool:
+        """Show this view; whether its state differs from the one before. now : monotonic, clock : Unix seconds"""
+        changed = self._shown is None or (view.state, view.detail) != (self._shown.state, self._shown.detail)
+        if changed:
+            log.info("%s%s", view.state, f": {view.detail}" if view.detail else "")
+        elif now - self._written_at < (FASTEST_S if view.working or view != self._shown else SLOWEST_S):
+            return False
+        self._shown, self._written_at = view, now
+        try:
+            snapshot.write(self._path, self._build(view, journal, clock))
+        except OSError as error:
+            log.warning("status.json cannot be written: %s", describe(error))
+        return changed
+
+    def _build(self, view: View, journal: Journal | None, clock: float) -> Snapshot:
+        counts = journal.counts(clock, midnight(clock)) if journal else None
+        return Snapshot(
+            state=view.state,
+            detail=view.detail,
+            waiting=view.waiting,
+            working=view.working,
+            done_today=counts.done_today if counts else 0,
+            done_ever=counts.done_ever if counts else 0,
+            refused_ever=counts.refused_ever if counts else 0,
+            refused=journal.newest_refused(NEWEST) if journal else (),
+            left=dict(view.left),
+            images_per_minute=counts.last_minute if counts else 0,
+            engine=self._engine,
+            free_bytes=view.free_bytes,
+            version=appliance.__version__,
+            started_at=self._started_at,
+            written_at=clock,
+        )
+
+
+def midnight(clock: float) -> float:
+    """The last local midnight, Unix seconds."""
+    day = time.localtime(clock)
+    return time.mktime((day.tm_year, day.tm_mon, day.tm_mday, 0, 0, 0, 0, 0, -1))
