@@ -125,8 +125,8 @@ class Report:
 class EngineInfo:
     """What the engine says of itself; shown by doctor, status and the page.
 
-    name : "openvino", "tensorrt"
-    precision : "FP32", "FP16", "INT8"
+    name : the library and its version
+    precision : "FP32", "BF16", "FP16" or "INT8"
     model : first 12 hex digits of the model file's SHA-256
     device : the chip, as its maker names it
     """

@@ -29,11 +29,8 @@ class OpenVinoEngine:
         _check(model, options)
         threads = options.threads or len(os.sched_getaffinity(0))
         streams = min(options.slots, threads)
-        self._compiled: Any = core.compile_model(
-            model,
-            "CPU",
-            {"NUM_STREAMS": str(streams), "INFERENCE_NUM_THREADS": str(threads), "INFERENCE_PRECISION_HINT": "f32"},
-        )
+        # the precision is the chip's own choice: bfloat16 where it has it, twice as fast as FP32
+        self._compiled: Any = core.compile_model(model, "CPU", {"NUM_STREAMS": str(streams), "INFERENCE_NUM_THREADS": str(threads)})
         self._requests, self._slots = [], []
         for index in range(options.slots):
             request = self._compiled.create_infer_request()
@@ -46,7 +43,7 @@ class OpenVinoEngine:
             self._requests.append(request)
         self._info = EngineInfo(
             name=f"openvino {ov.__version__.split('-')[0]}",
-            precision="INT8" if any(op.get_type_name() == "FakeQuantize" for op in model.get_ops()) else "FP32",
+            precision=_precision(model, self._compiled),
             model=options.sha256[:12],
             device=str(core.get_property("CPU", "FULL_DEVICE_NAME")).strip(),
         )
@@ -74,6 +71,12 @@ class OpenVinoEngine:
     def close(self) -> None:
         self._requests = []
         self._compiled = None
+
+
+def _precision(model: Any, compiled: Any) -> str:
+    if any(operation.get_type_name() == "FakeQuantize" for operation in model.get_ops()):
+        return "INT8"
+    return {"f32": "FP32", "bf16": "BF16", "f16": "FP16"}[compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name()]
 
 
 def _check(model: Any, options: EngineOptions) -> None:

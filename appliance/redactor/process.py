@@ -29,6 +29,10 @@ from appliance.types import Report
 
 log = logging.getLogger("anonbox.redactor")
 
+SWITCH_S = 5e-4
+"""A lane that returns from a native library waits so long at most for another to give up the GIL (Python's default: 5 ms). Masking
+a JPEG returns from libjpeg for every row of blocks: with 1080p files on two cores this took 55 ms a picture instead of 64."""
+
 
 def main(argument: str) -> int:
     settings = wire.Settings(**json.loads(argument))
@@ -36,6 +40,7 @@ def main(argument: str) -> int:
     for ignored in (signal.SIGINT, signal.SIGTERM):  # meant for the daemon, which lets the pictures in hand be finished
         signal.signal(ignored, signal.SIG_IGN)
     sandbox.die_with(settings.parent)
+    sys.setswitchinterval(SWITCH_S)
     lines = [socket.socket(fileno=descriptor) for descriptor in settings.lanes]
     try:
         detector = _open(settings)
