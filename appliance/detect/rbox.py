@@ -6,6 +6,8 @@ left as the text is read. `engines/east.py` fixes the angle's meaning: positive 
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
@@ -35,7 +37,7 @@ def decode(score: ScoreMap, geometry: NDArray[np.float32], threshold: int) -> Bo
     found = geometry[rows, columns].T.astype(np.float64)
     if not np.isfinite(found).all():
         raise DeviceLost("the network's geometry", "holds values that are not finite")
-    farthest = STRIDE * float(np.hypot(*score.shape))  # from a cell of the map no visible point is farther away
+    farthest = STRIDE * math.hypot(*score.shape)  # from a cell of the map no visible point is farther away
     top, right, bottom, left = np.clip(found[:4], 0, farthest)
     angle = found[4]
     x, y = columns * STRIDE + STRIDE / 2, rows * STRIDE + STRIDE / 2

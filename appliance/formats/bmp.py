@@ -10,6 +10,7 @@ import struct
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from appliance.errors import BadFile
 from appliance.formats.common import Limits, check_pixels
@@ -40,7 +41,7 @@ def read(data: bytes, limits: Limits) -> tuple[list[Samples], tuple[str, ...]]:
     stride = (width * bits + 31) // 32 * 4
     if len(data) < offset + stride * abs(height):
         raise BadFile("incomplete", f"the BMP is cut off: it has {len(data)} bytes, its header asks for {offset + stride * abs(height)}")
-    rows = np.frombuffer(data, np.uint8, stride * abs(height), offset).reshape(abs(height), stride)
+    rows: NDArray[np.uint8] = np.frombuffer(data, np.uint8, stride * abs(height), offset).reshape(abs(height), stride)
     if height > 0:
         rows = rows[::-1]
     notes = (PROFILE_DROPPED,) if size == 124 and _profile_size(data) else ()
@@ -88,7 +89,8 @@ def write(pages: Sequence[Samples]) -> bytes:
         pixels = page.values[..., ::-1]
         if bits == 32:
             pixels = np.concatenate([pixels, np.full((height, width, 1), page.layout[1])], axis=2)
-        packed, palette = pixels.reshape(height, -1).astype(np.uint8), b""
+        packed: NDArray[np.uint8] = pixels.reshape(height, -1).astype(np.uint8)
+        palette = b""
     else:
         values = page.values.astype(np.uint8)
         packed = values if bits == 8 else pack(values, bits)

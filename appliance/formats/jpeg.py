@@ -243,7 +243,7 @@ class JpegPicture:
 
     def _black(self) -> list[NDArray[np.int16]]:
         """For each component the 64 coefficients of a black block: 0, and the DC at or just below -1024 where 0 is not black."""
-        blocks = []
+        blocks: list[NDArray[np.int16]] = []
         for index, component in enumerate(self._parsed.components):
             block = np.zeros(64, np.int16)
             if index == 0 or self._colorspace == "RGB":

@@ -26,7 +26,8 @@ class Detector:
         self._free: queue.SimpleQueue[Slot] = queue.SimpleQueue()
         for slot in engine.slots:
             self._free.put(slot)
-        self._canvas: tuple[int, int] = engine.slots[0].pixels.shape[:2]
+        height, width = engine.slots[0].pixels.shape[:2]
+        self._canvas = (height, width)
 
     def look(self, page: Page, stages: Stages) -> Mask:
         """Find the text of one page; the mask lies on the page's own grid. Raises BadFile and DeviceLost, never guesses."""
