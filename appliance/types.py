@@ -52,6 +52,13 @@ class Mask:
             raise ValueError(f"masks differ in grid: {self.size}/{self.cell} and {other.size}/{other.cell}")
         return Mask(self.cells | other.cells, self.cell, self.size)
 
+    def grown(self) -> Mask:
+        """The cells and their eight neighbours."""
+        rows, columns = self.cells.shape
+        padded = np.pad(self.cells, 1)
+        shifted = [padded[top : top + rows, left : left + columns] for top in range(3) for left in range(3)]
+        return Mask(np.logical_or.reduce(shifted), self.cell, self.size)
+
     def to_pixels(self) -> NDArray[np.bool_]:
         """(height, width) bool, True = removed."""
         height, width = self.size

@@ -101,3 +101,11 @@ def test_errors_carry_what_happened() -> None:
     lost = DeviceLost("infer", "code 700")
     assert (lost.call, lost.detail, str(lost)) == ("infer", "code 700", "infer failed: code 700")
     assert str(BadConfig("page.port", "is 99999")) == "configuration: page.port: is 99999"
+
+
+def test_grown_takes_the_eight_neighbours_and_stays_inside() -> None:
+    cells = np.zeros((4, 5), bool)
+    cells[0, 0] = cells[2, 3] = True
+    expected = np.zeros((4, 5), bool)
+    expected[0:2, 0:2] = expected[1:4, 2:5] = True
+    assert np.array_equal(Mask(cells, (8, 8), (32, 40)).grown().cells, expected)

@@ -45,7 +45,7 @@ class RestlessEngine(BrightEngine):
 
     def run(self, slot: Slot) -> None:
         slot.score[...] = 0
-        slot.score[6 * self.runs, 6 * self.runs] = 255
+        slot.score[10 * self.runs, 10 * self.runs] = 255
         self.runs += 1
 
 
