@@ -5,10 +5,10 @@ from __future__ import annotations
 import importlib.util
 import os
 import platform
-import pwd
 import shutil
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -17,6 +17,7 @@ from typing import Literal
 import appliance
 from appliance.config import Config
 from appliance.errors import AnonBoxError
+from appliance.intake.inbox import user_name
 
 Status = Literal["ok", "note", "failed"]
 
@@ -37,7 +38,7 @@ def examine(config: Config, cache: Path) -> Iterator[Check]:
     yield from _libraries()
     yield from _folders(config)
     yield _clock()
-    yield _engine(config, cache)
+    yield from _redactor(config, cache)
 
 
 def _libraries() -> Iterator[Check]:
@@ -47,7 +48,7 @@ def _libraries() -> Iterator[Check]:
         except PackageNotFoundError:
             yield Check(name, "failed", "is not installed", "run `make setup`, or pip install -r requirements/box.lock")
     yield _turbojpeg()
-    yield _optional("systemd", "systemd-python", "readiness and watchdog go over the plain notify socket instead")
+    yield _optional("systemd.daemon", "systemd-python", "readiness and watchdog go over the plain notify socket instead")
     yield _optional("tensorrt", "TensorRT", "the network runs on the CPU")
     yield _optional("pycuda", "pycuda", "no zero-copy buffers on a GPU")
     yield _jetson_utils()
@@ -63,7 +64,9 @@ def _turbojpeg() -> Check:
 
 
 def _optional(module: str, name: str, without: str) -> Check:
-    if importlib.util.find_spec(module):
+    with suppress(ModuleNotFoundError):  # the parent of a dotted name
+        if importlib.util.find_spec(module) is None:
+            raise ModuleNotFoundError
         return Check(name, "ok", "present")
     return Check(name, "note", f"absent: {without}")
 
@@ -81,11 +84,11 @@ def _jetson_utils() -> Check:
 
 
 def _folders(config: Config) -> Iterator[Check]:
-    user = pwd.getpwuid(os.geteuid()).pw_name
+    user = user_name()
     for name in ("inbox", "out", "done", "quarantine", "state"):
         path: Path = getattr(config.folders, name)
         there = path
-        while not there.exists():
+        while not os.path.lexists(there):  # False as well where a folder above may not be looked into
             there = there.parent
         free = shutil.disk_usage(there).free / 2**20
         if not os.access(there, os.R_OK | os.W_OK | os.X_OK):
@@ -109,16 +112,21 @@ def _clock() -> Check:
     return Check("clock", "note", "nothing is known to keep it; results do not depend on it, only the retention of originals does")
 
 
-def _engine(config: Config, cache: Path) -> Check:
+def _redactor(config: Config, cache: Path) -> Iterator[Check]:
     """Starts a redactor, which opens the engine, runs drawn pictures through it and locks itself in."""
     from appliance.redactor.client import RedactorProcess
 
     try:
         redactor = RedactorProcess(config, cache)
     except AnonBoxError as error:
-        return Check("engine", "failed", str(error), "see the message above it, then the README's section on trouble")
+        yield Check("engine", "failed", str(error), "mend what the message names, then run doctor again")
+        return
     try:
         info = redactor.info
-        return Check("engine", "ok", f"{info.name}, {info.precision}, model {info.model}, on {info.device}, {redactor.lanes} lanes")
+        yield Check("engine", "ok", f"{info.name}, {info.precision}, model {info.model}, on {info.device}, {redactor.lanes} lanes")
+        if redactor.is_sandboxed:
+            yield Check("sandbox", "ok", "the redactor can open no file and no socket")
+        else:
+            yield Check("sandbox", "note", "no seccomp filter here: a hostile picture would meet fewer walls")
     finally:
         redactor.close()

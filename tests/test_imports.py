@@ -24,7 +24,7 @@ MAY_IMPORT = {
     "redactor": BASE | {"formats", "detect", "engine"},
     "intake": BASE | {"redactor", "status"},
     "batch": BASE | {"redactor"},
-    "doctor": BASE | {"redactor", "formats", "engine"},
+    "doctor": BASE | {"redactor", "formats", "intake"},
     "cli": BASE | {"intake", "redactor", "status", "batch", "doctor"},
     "__main__": {"cli"},
     "__init__": set(),

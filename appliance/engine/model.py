@@ -5,14 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from appliance.errors import BadConfig
 from appliance.types import Mode
 
-WEIGHTS = Path(str(files("engines"))) / "weights"
+WEIGHTS = Path(__file__).parents[2] / "engines" / "weights"
 RESTORE = "restore it with git checkout engines/weights"
 MODEL_FILES: dict[Mode, str] = {"mask": "east-mask.onnx", "boxes": "east-boxes.onnx"}
 

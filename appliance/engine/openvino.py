@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+import logging
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 from appliance.engine import STRIDE, EngineOptions, Slot
 from appliance.errors import BadConfig, DeviceLost
 from appliance.types import EngineInfo
+
+log = logging.getLogger("anonbox.engine")
+
+DEVICE = "CPU"
+DIGEST = hashlib.sha256().digest_size
 
 
 def open_engine(options: EngineOptions) -> OpenVinoEngine:
@@ -23,14 +32,13 @@ class OpenVinoEngine:
         import openvino as ov
 
         core = ov.Core()
-        if options.cache is not None:
-            core.set_property({"CACHE_DIR": str(options.cache)})
         model = core.read_model(str(options.model))
         _check(model, options)
         threads = options.threads or len(os.sched_getaffinity(0))
         streams = min(options.slots, threads)
-        # the precision is the chip's own choice: bfloat16 where it has it, twice as fast as FP32
-        self._compiled: Any = core.compile_model(model, "CPU", {"NUM_STREAMS": str(streams), "INFERENCE_NUM_THREADS": str(threads)})
+        # no precision is asked for: the chip takes bfloat16 where it has it, twice as fast as FP32
+        settings = {"NUM_STREAMS": str(streams), "INFERENCE_NUM_THREADS": str(threads)}
+        self._compiled = _compiled(core, model, settings, options, ov.__version__)
         self._requests, self._slots = [], []
         for index in range(options.slots):
             request = self._compiled.create_infer_request()
@@ -45,7 +53,7 @@ class OpenVinoEngine:
             name=f"openvino {ov.__version__.split('-')[0]}",
             precision=_precision(model, self._compiled),
             model=options.sha256[:12],
-            device=str(core.get_property("CPU", "FULL_DEVICE_NAME")).strip(),
+            device=str(core.get_property(DEVICE, "FULL_DEVICE_NAME")).strip(),
         )
 
     @property
@@ -71,6 +79,31 @@ class OpenVinoEngine:
     def close(self) -> None:
         self._requests = []
         self._compiled = None
+
+
+def _compiled(core: Any, model: Any, settings: dict[str, str], options: EngineOptions, version: str) -> Any:
+    """The compiled model, from the cache if what it holds is to the byte what was put there.
+
+    OpenVINO's own cache takes a damaged file for a good one and then finds less text; hence a digest in front of every file.
+    """
+    if options.cache is None:
+        return core.compile_model(model, DEVICE, settings)
+    key = json.dumps([options.sha256, version, core.get_property(DEVICE, "FULL_DEVICE_NAME"), settings])
+    path = options.cache / f"{hashlib.sha256(key.encode()).hexdigest()[:24]}.openvino"
+    with suppress(OSError, RuntimeError):
+        kept = path.read_bytes()
+        if kept[:DIGEST] == hashlib.sha256(kept[DIGEST:]).digest():
+            return core.import_model(kept[DIGEST:], DEVICE, settings)
+    compiled = core.compile_model(model, DEVICE, settings)
+    blob = compiled.export_model().getvalue()
+    try:
+        options.cache.mkdir(mode=0o700, parents=True, exist_ok=True)
+        temporary = path.with_suffix(f".{os.getpid()}.part")
+        temporary.write_bytes(hashlib.sha256(blob).digest() + blob)
+        os.replace(temporary, path)
+    except OSError as error:
+        log.warning("the compiled model cannot be kept in %s: %s; every start compiles it anew", options.cache, error.strerror)
+    return compiled
 
 
 def _precision(model: Any, compiled: Any) -> str:

@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,12 @@ log = logging.getLogger("anonbox.redactor")
 
 START_S = 600.0
 """A first start may have to compile the model; on a Jetson that takes minutes."""
+IDLE_S = 0.5
+"""How long to wait for a lane before asking again whether the process lives."""
+
+PROGRAM = (sys.executable, "-I", "-m", "appliance.redactor.process")
+"""-I: nothing is imported from the folder the user happens to be in."""
+
 MOST_STARTS, STARTS_WITHIN_S = 5, 60.0
 """More starts than this in that time mean a broken machine, not a hostile file."""
 
@@ -60,15 +67,14 @@ class _Child:
 class RedactorProcess:
     """See redactor.Redactor. Started at once: a configuration that cannot work is refused here, before any file is touched."""
 
-    def __init__(
-        self, config: Config, cache: Path, program: tuple[str, ...] = (sys.executable, "-m", "appliance.redactor.process")
-    ) -> None:
+    def __init__(self, config: Config, cache: Path, program: tuple[str, ...] = PROGRAM) -> None:
         """cache : folder for compiled models, made when missing; program : the command that settings are added to"""
         self._config, self._cache, self._program = config, cache, program
         self._lanes = config.engine.lanes or len(os.sched_getaffinity(0))
         self._starts: deque[float] = deque(maxlen=MOST_STARTS)
         self._lock = threading.Lock()
         self._closed = False
+        self.is_sandboxed = False
         self._child: _Child | None = self._start()
 
     @property
@@ -91,8 +97,7 @@ class RedactorProcess:
         raise RedactorDown("the redactor ended")
 
     def redact(self, source: int, target: int, *, alone: bool = False) -> Report:
-        child = self._living()
-        line = child.idle.get()
+        child, line = self._idle_line()
         try:
             wire.send(line, {}, (source, target))
             answer, _ = wire.receive(line)
@@ -122,8 +127,17 @@ class RedactorProcess:
             return Report.from_json(answer["done"])
         if "bad_file" in answer:
             raise BadFile(*answer["bad_file"])
+        if "os_error" in answer:
+            raise OSError(answer["os_error"], os.strerror(answer["os_error"]))
         self._replace(child)
         raise DeviceLost(*answer["device_lost"])
+
+    def _idle_line(self) -> tuple[_Child, socket.socket]:
+        """A lane nobody uses. Its child may die between these two lines, and with it all its lanes: hence the short waits."""
+        while True:
+            child = self._living()
+            with suppress(queue.Empty):
+                return child, child.idle.get(timeout=IDLE_S)
 
     def _living(self) -> _Child:
         with self._lock:
@@ -187,11 +201,12 @@ class RedactorProcess:
         try:
             answer, _ = wire.receive(line)
         except (OSError, EOFError, ValueError) as error:
-            raise RedactorDown(f"the redactor did not start: {error}") from error
+            raise RedactorDown("the redactor ended while it started; what it said stands above") from error
         if "bad_config" in answer:
             raise BadConfig(*answer["bad_config"])
         if "down" in answer:
             raise RedactorDown(answer["down"])
-        if not answer["locked"]:
+        self.is_sandboxed = bool(answer["locked"])
+        if not self.is_sandboxed:
             log.warning("this kernel or processor has no seccomp filter: the redactor runs without a sandbox")
         return EngineInfo(**answer["ready"])

@@ -29,6 +29,9 @@ from appliance.types import Report
 
 log = logging.getLogger("anonbox.redactor")
 
+LARGEST_SAMPLE, ROOM_FOR_HEADERS = 8, 64 * 2**20
+"""Bytes of a 16-bit RGBA pixel, and bytes beside the pixels: no result is larger."""
+
 SWITCH_S = 5e-4
 """A lane that returns from a native library waits so long at most for another to give up the GIL (Python's default: 5 ms). Masking
 a JPEG returns from libjpeg for every row of blocks: with 1080p files on two cores this took 55 ms a picture instead of 64."""
@@ -37,7 +40,7 @@ a JPEG returns from libjpeg for every row of blocks: with 1080p files on two cor
 def main(argument: str) -> int:
     settings = wire.Settings(**json.loads(argument))
     logging.basicConfig(format="%(levelname)s %(name)s: %(message)s", level=logging.INFO)
-    for ignored in (signal.SIGINT, signal.SIGTERM):  # meant for the daemon, which lets the pictures in hand be finished
+    for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # meant for the daemon, which lets pictures in hand be finished
         signal.signal(ignored, signal.SIG_IGN)
     sandbox.die_with(settings.parent)
     sys.setswitchinterval(SWITCH_S)
@@ -46,13 +49,13 @@ def main(argument: str) -> int:
         detector = _open(settings)
         limits = Limits(max_pixels=settings.max_pixels)
         warm_up(detector, limits)
-        sandbox.limit_memory(settings.memory_mib)
+        sandbox.limit_resources(settings.memory_mib, LARGEST_SAMPLE * settings.max_pixels + ROOM_FOR_HEADERS)
         locked = sandbox.lock_down()
     except BadConfig as error:
         wire.send(lines[0], {"bad_config": [error.key, error.problem]})
         return 1
-    except AnonBoxError as error:
-        wire.send(lines[0], {"down": str(error)})
+    except (AnonBoxError, RuntimeError) as error:  # OpenVINO raises RuntimeError, of many lines
+        wire.send(lines[0], {"down": str(error).strip().splitlines()[-1]})
         return 1
     wire.send(lines[0], {"ready": asdict(detector.engine.info), "locked": locked})
     threading.excepthook = _give_up
@@ -95,6 +98,8 @@ def _lane(line: socket.socket, detector: Detector, limits: Limits, max_bytes: in
             answer = {"bad_file": [error.code, error.reason]}
         except DeviceLost as error:
             answer = {"device_lost": [error.call, error.detail]}
+        except OSError as error:  # the result could not be written: not the file's fault
+            answer = {"os_error": error.errno}
         except MemoryError:
             answer = {"bad_file": ["too-large", "the picture needs more memory than limits.memory_mib allows"]}
         finally:

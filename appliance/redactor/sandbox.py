@@ -1,8 +1,9 @@
 """Takes away from the running process what parsing a picture does not need: files, sockets, other programs, endless memory.
 
-A seccomp filter answers EPERM to every system call that opens, names or changes a file, makes a socket or starts a program. File
-descriptors that are open stay usable, so the redactor can still talk to the daemon and read the file it was handed. Needs no
-privilege (seccomp(2), PR_SET_NO_NEW_PRIVS), covers all threads (SECCOMP_FILTER_FLAG_TSYNC), and cannot be undone.
+A seccomp filter allows the few system calls that computing on open file descriptors takes, and answers EPERM to every other one.
+So the redactor can talk to the daemon over the socket it has, read the file it was handed and write the result; it cannot name a
+file, make a socket, start a program or touch another process. Needs no privilege (seccomp(2), PR_SET_NO_NEW_PRIVS), covers all
+threads (SECCOMP_FILTER_FLAG_TSYNC), and cannot be undone.
 """
 
 from __future__ import annotations
@@ -22,39 +23,32 @@ RET_ALLOW, RET_KILL_PROCESS, RET_ERRNO = 0x7FFF0000, 0x80000000, 0x00050000
 EPERM, ENOSYS = 1, 38
 CLONE_THREAD = 0x00010000
 X32_BIT = 0x40000000
-LOAD, JUMP_EQUAL, JUMP_AT_LEAST, JUMP_BITS, RETURN = 0x20, 0x15, 0x35, 0x45, 0x06  # classic BPF: linux/bpf_common.h
-AT_NR, AT_ARCH, AT_ARG0 = 0, 4, 16  # struct seccomp_data
+LOAD, JUMP_EQUAL, JUMP_BITS, RETURN = 0x20, 0x15, 0x45, 0x06  # classic BPF: linux/bpf_common.h
+AT_NR, AT_ARCH = 0, 4  # struct seccomp_data
+AT_EMPTY_PATH = 0x1000
 
-_COMMON_X86 = {
-    "open": 2, "creat": 85, "openat": 257, "openat2": 437, "open_by_handle_at": 304, "open_tree": 428,
-    "socket": 41, "socketpair": 53, "connect": 42, "bind": 49, "listen": 50, "accept": 43, "accept4": 288,
-    "execve": 59, "execveat": 322, "fork": 57, "vfork": 58, "ptrace": 101, "process_vm_readv": 310, "process_vm_writev": 311,
-    "rename": 82, "renameat": 264, "renameat2": 316, "link": 86, "linkat": 265, "symlink": 88, "symlinkat": 266, "unlink": 87,
-    "unlinkat": 263, "mkdir": 83, "mkdirat": 258, "rmdir": 84, "mknod": 133, "mknodat": 259, "truncate": 76, "chmod": 90,
-    "fchmodat": 268, "chown": 92, "lchown": 94, "fchownat": 260, "mount": 165, "umount2": 166, "chroot": 161, "pivot_root": 155,
-    "unshare": 272, "setns": 308, "bpf": 321, "io_uring_setup": 425, "pidfd_getfd": 438, "memfd_create": 319, "kill": 62,
+PROCESSORS = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}
+"""For each processor: its column below, and its AUDIT_ARCH of linux/audit.h."""
+
+ALLOWED = {
+    "read": (0, 63), "readv": (19, 65), "pread64": (17, 67), "write": (1, 64), "writev": (20, 66), "pwrite64": (18, 68),
+    "lseek": (8, 62), "close": (3, 57), "fstat": (5, 80), "mmap": (9, 222), "munmap": (11, 215), "mremap": (25, 216),
+    "mprotect": (10, 226), "madvise": (28, 233), "brk": (12, 214), "futex": (202, 98), "rseq": (334, 293),
+    "set_robust_list": (273, 99), "sched_yield": (24, 124), "sched_getaffinity": (204, 123), "getcpu": (309, 168),
+    "clock_gettime": (228, 113), "clock_nanosleep": (230, 115), "nanosleep": (35, 101), "gettimeofday": (96, 169),
+    "poll": (7, None), "ppoll": (271, 73), "select": (23, None), "pselect6": (270, 72), "recvmsg": (47, 212),
+    "recvfrom": (45, 207), "sendto": (44, 206), "sendmsg": (46, 211), "shutdown": (48, 210), "rt_sigaction": (13, 134),
+    "rt_sigprocmask": (14, 135), "rt_sigreturn": (15, 139), "sigaltstack": (131, 132), "getpid": (39, 172), "gettid": (186, 178),
+    "getppid": (110, 173), "exit": (60, 93), "exit_group": (231, 94), "getrandom": (318, 278), "getrusage": (98, 165),
+    "restart_syscall": (219, 128), "membarrier": (324, 283), "set_tid_address": (218, 96),
 }  # fmt: skip
-_COMMON_ARM64 = {
-    "openat": 56, "openat2": 437, "open_by_handle_at": 265, "open_tree": 428,
-    "socket": 198, "socketpair": 199, "connect": 203, "bind": 200, "listen": 201, "accept": 202, "accept4": 242,
-    "execve": 221, "execveat": 281, "ptrace": 117, "process_vm_readv": 270, "process_vm_writev": 271,
-    "renameat": 38, "renameat2": 276, "linkat": 37, "symlinkat": 36, "unlinkat": 35, "mkdirat": 34, "mknodat": 33, "truncate": 45,
-    "fchmodat": 53, "fchownat": 54, "mount": 40, "umount2": 39, "chroot": 51, "pivot_root": 41, "unshare": 97, "setns": 268,
-    "bpf": 280, "io_uring_setup": 425, "pidfd_getfd": 438, "memfd_create": 279, "kill": 129,
-}  # fmt: skip
+"""Numbers on x86-64 and arm64 (asm/unistd_64.h, asm-generic/unistd.h); None: that processor has no such call."""
 
+CLONE, CLONE3, TGKILL, NEWFSTATAT = (56, 220), (435, 435), (234, 131), (262, 79)
+SCHED_SETAFFINITY, SECCOMP = (203, 122), (317, 277)
+"""Calls that are allowed in part, and the one that installs the filter."""
 
-class Architecture:
-    """What differs between processors: AUDIT_ARCH_*, the numbers of seccomp, clone and clone3, and of what is refused."""
-
-    def __init__(self, audit: int, seccomp: int, clone: int, refused: dict[str, int]) -> None:
-        self.audit, self.seccomp, self.clone, self.clone3, self.refused = audit, seccomp, clone, 435, refused
-
-
-ARCHITECTURES = {
-    "x86_64": Architecture(0xC000003E, 317, 56, _COMMON_X86),
-    "aarch64": Architecture(0xC00000B7, 277, 220, _COMMON_ARM64),
-}
+Instruction = tuple[int, int, int, int]
 
 
 def die_with(parent: int) -> None:
@@ -75,19 +69,21 @@ def die_with(parent: int) -> None:
     threading.Thread(target=wait, daemon=True, name="parent").start()
 
 
-def limit_memory(beyond_mib: int) -> None:
-    """Let the address space grow by so much beyond what it is now; more is a MemoryError, not a machine that swaps."""
+def limit_resources(beyond_mib: int, largest_file: int) -> None:
+    """Let the address space grow by so much beyond what it is now; more is a MemoryError, not a machine that swaps. No file is
+    written beyond `largest_file` bytes, so that a taken-over process cannot fill the disk."""
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     limit = pages * resource.getpagesize() + beyond_mib * 2**20
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, largest_file))
 
 
 def lock_down() -> bool:
-    """Install the filter; False where this processor or kernel has none (doctor says so). After it nothing can be opened."""
-    arch = ARCHITECTURES.get(platform.machine())
-    if arch is None:
+    """Install the filter; False where this processor or kernel has none, which doctor tells. After it nothing can be opened."""
+    processor = PROCESSORS.get(platform.machine())
+    if processor is None:
         return False
-    program = _program(arch)
+    program = b"".join(struct.pack("=HBBI", *instruction) for instruction in _program(*processor))
     buffer = ctypes.create_string_buffer(program)
 
     class Filter(ctypes.Structure):
@@ -96,21 +92,30 @@ def lock_down() -> bool:
     filter_ = Filter(len(program) // 8, ctypes.addressof(buffer))
     libc = ctypes.CDLL(None, use_errno=True)
     _prctl(PR_SET_NO_NEW_PRIVS, 1)
-    result = libc.syscall(ctypes.c_long(arch.seccomp), SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, ctypes.byref(filter_))
-    return bool(result == 0)
+    number = ctypes.c_long(SECCOMP[processor[0]])
+    return bool(libc.syscall(number, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, ctypes.byref(filter_)) == 0)
 
 
-def _program(arch: Architecture) -> bytes:
-    """The filter in classic BPF: each test jumps over the return behind it unless it applies."""
-    code = [(LOAD, 0, 0, AT_ARCH), (JUMP_EQUAL, 1, 0, arch.audit), (RETURN, 0, 0, RET_KILL_PROCESS), (LOAD, 0, 0, AT_NR)]
-    code += [(JUMP_AT_LEAST, 0, 1, X32_BIT), (RETURN, 0, 0, RET_KILL_PROCESS)]
-    for number in sorted(arch.refused.values()):
-        code += [(JUMP_EQUAL, 0, 1, number), (RETURN, 0, 0, RET_ERRNO | EPERM)]
-    # clone3 hides its flags behind a pointer: glibc falls back to clone on ENOSYS; clone may make threads only
-    code += [(JUMP_EQUAL, 0, 1, arch.clone3), (RETURN, 0, 0, RET_ERRNO | ENOSYS)]
-    code += [(JUMP_EQUAL, 0, 3, arch.clone), (LOAD, 0, 0, AT_ARG0), (JUMP_BITS, 1, 0, CLONE_THREAD), (RETURN, 0, 0, RET_ERRNO | EPERM)]
-    code += [(RETURN, 0, 0, RET_ALLOW)]
-    return b"".join(struct.pack("=HBBI", *instruction) for instruction in code)
+def _program(column: int, audit: int) -> list[Instruction]:
+    """The filter in classic BPF: each test jumps over what stands behind it unless it applies."""
+    code = [(LOAD, 0, 0, AT_ARCH), (JUMP_EQUAL, 1, 0, audit), (RETURN, 0, 0, RET_KILL_PROCESS), (LOAD, 0, 0, AT_NR)]
+    for numbers in ALLOWED.values():
+        number = numbers[column]
+        if number is not None:
+            code += [(JUMP_EQUAL, 0, 1, number), (RETURN, 0, 0, RET_ALLOW)]
+    # clone3 hides its flags behind a pointer: glibc falls back to clone on ENOSYS
+    code += [(JUMP_EQUAL, 0, 1, CLONE3[column]), (RETURN, 0, 0, RET_ERRNO | ENOSYS)]
+    code += _if(CLONE[column], 0, (JUMP_BITS, 0, 1, CLONE_THREAD))  # threads, not processes
+    code += _if(TGKILL[column], 0, (JUMP_EQUAL, 0, 1, os.getpid()))  # abort() ends this process, no other
+    code += _if(SCHED_SETAFFINITY[column], 0, (JUMP_EQUAL, 0, 1, 0))  # a thread chooses its own cores
+    code += _if(NEWFSTATAT[column], 3, (JUMP_BITS, 0, 1, AT_EMPTY_PATH))  # fstat, as newer glibc calls it
+    return [*code, (RETURN, 0, 0, RET_ERRNO | EPERM)]
+
+
+def _if(number: int, argument: int, test: Instruction) -> list[Instruction]:
+    """Allow a system call when the low half of one of its arguments passes the test; the call's number is loaded and stays so."""
+    load = (LOAD, 0, 0, 16 + 8 * argument)
+    return [(JUMP_EQUAL, 0, 4, number), load, test, (RETURN, 0, 0, RET_ALLOW), (LOAD, 0, 0, AT_NR)]
 
 
 def _prctl(option: int, value: int) -> None:

@@ -99,6 +99,31 @@ def test_text_scores_high_and_darkness_low(opened: Open) -> None:
     assert slot.score.max() < load_model("mask").threshold
 
 
+def test_a_damaged_cache_changes_nothing(opened: Open, tmp_path: Path) -> None:
+    engine = opened(1)
+    engine.slots[0].pixels[...] = noise(engine.slots[0].pixels.shape, 5)
+    engine.run(engine.slots[0])
+    kept = [path for path in tmp_path.iterdir() if path.is_file()]
+    for path in kept:
+        data = bytearray(path.read_bytes())
+        data[len(data) // 2 : len(data) // 2 + 5000] = bytes(5000)
+        path.write_bytes(data)
+    again = opened(1)
+    again.slots[0].pixels[...] = engine.slots[0].pixels
+    again.run(again.slots[0])
+    assert np.array_equal(again.slots[0].score, engine.slots[0].score)
+
+
+def test_a_warm_cache_gives_the_same_answer(opened: Open) -> None:
+    scores = []
+    for _ in range(2):
+        engine = opened(1)
+        engine.slots[0].pixels[...] = noise(engine.slots[0].pixels.shape, 6)
+        engine.run(engine.slots[0])
+        scores.append(engine.slots[0].score.copy())
+    assert np.array_equal(*scores)
+
+
 def test_a_foreign_slot_is_refused(opened: Open) -> None:
     one, other = opened(1), opened(1)
     with pytest.raises(DeviceLost):

@@ -133,7 +133,7 @@ def test_what_the_process_says_when_it_cannot_start(start: Start) -> None:
         start("bad-config")
     with pytest.raises(RedactorDown, match="on fire"):
         start("broken")
-    with pytest.raises(RedactorDown, match="did not start"):
+    with pytest.raises(RedactorDown, match="ended while it started"):
         start("silent")
 
 

@@ -11,7 +11,7 @@ import time
 import pytest
 
 LOCKED = """
-import os, socket, sys, threading
+import os, resource, signal, socket, sys, threading
 from appliance.redactor import sandbox
 kept = os.open("/etc/hostname", os.O_RDONLY)
 assert sandbox.lock_down()
@@ -38,6 +38,14 @@ def run(code: str) -> subprocess.CompletedProcess[str]:
         "os.execv('/bin/true', ['true'])",
         "os.kill(os.getppid(), 0)",
         "os.memfd_create('x')",
+        "os.utime('/tmp', (0, 0))",
+        "os.stat('/etc/passwd')",
+        "os.readlink('/proc/self/exe')",
+        "os.chdir('/tmp')",
+        "os.setxattr('/tmp', 'user.x', b'')",
+        "signal.pidfd_send_signal(os.pidfd_open(os.getppid()), 0)",
+        "signal.pthread_kill(threading.get_ident(), 0) or os.kill(1, 0)",
+        "resource.prlimit(os.getppid(), resource.RLIMIT_CPU)",
     ],
 )
 def test_forbidden(forbidden: str) -> None:
@@ -71,17 +79,24 @@ print(*answer)
     assert run(code).stdout == "refused\n"
 
 
-def test_memory_is_limited() -> None:
+def test_memory_and_disk_are_limited() -> None:
     code = """
+import tempfile
 from appliance.redactor import sandbox
-sandbox.limit_memory(64)
+file = tempfile.TemporaryFile(buffering=0)
+sandbox.limit_resources(64, 1 << 20)
 bytearray(16 << 20)
 try:
     bytearray(128 << 20)
 except MemoryError:
     print("refused")
+file.write(bytes(1 << 20))
+try:
+    file.write(b"1")
+except OSError:
+    print("refused")
 """
-    assert run(code).stdout == "refused\n"
+    assert run(code).stdout == "refused\nrefused\n"
 
 
 def test_it_ends_with_its_parent() -> None:
