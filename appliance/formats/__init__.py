@@ -3,6 +3,10 @@
 Every format works the same way. What decoding needs is picked out of the file by a small parser with fixed limits; only that is
 given to a decoder; what is written is built from nothing but that. To add a format: a file here whose opener returns a Picture
 (common.py; write its `check` before its `rewrite`), a line in SIGNATURES and one in _OPENERS.
+
+Refused, though Pillow could read it: JPEG in CMYK or arithmetic coding; animated PNG; BMP with run lengths, 16 bits or an OS/2
+header; BigTIFF, TIFF with fax or old-style JPEG compression, colours in separate planes, floating-point samples, CMYK or Lab; and
+transparency that is not the same everywhere.
 """
 
 from __future__ import annotations

@@ -2,6 +2,9 @@
 
 Handled: palettes of 1, 4 and 8 bits, 24 bits, 32 bits in the usual order of bytes. Refused: run-length and 16-bit ones, OS/2
 headers. Written: a 40-byte header, the palette, the rows, nothing between them; resolution 0.
+
+A BMP has no end mark. One whose place on disk was reserved before its rows arrived is full of zeros, which are black pixels, and
+endoscopes leave the edges of a screen black: only the daemon's settling time tells a half-copied file from a whole one.
 """
 
 from __future__ import annotations
@@ -13,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from appliance.errors import BadFile
-from appliance.formats.common import Limits, check_pixels
-from appliance.formats.raster import PROFILE_DROPPED, Codec, Samples, Values, pack, refuse_varying, unpack
+from appliance.formats.common import PROFILE_DROPPED, Limits, check_pixels
+from appliance.formats.raster import Codec, Samples, Values, pack, refuse_varying, unpack
 
 _HEADERS = (40, 52, 56, 108, 124)
 _BI_RGB, _BI_BITFIELDS = 0, 3

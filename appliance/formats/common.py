@@ -10,6 +10,8 @@ from typing import Protocol
 from appliance.errors import BadFile
 from appliance.types import Mask, Pixels
 
+PROFILE_DROPPED = "ICC profile dropped, colours are now taken for sRGB"
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -31,11 +33,17 @@ class Page(Protocol):
         """(height, width) px of the smallest part that can be blackened alone; the grid of this page's masks."""
         ...
 
-    def read(self, num: int, out: Pixels) -> None:
+    @property
+    def renderings(self) -> int:
+        """In how many ways the page is shown in 8 bits; text need not be visible in more than one of them."""
+        ...
+
+    def read(self, num: int, out: Pixels, rendering: int = 0) -> None:
         """Write the RGB picture, reduced to num/8, into out.
 
         num : 1..16
-        out : (ceil(height * num / 8), ceil(width * num / 8), 3) uint8, may be a view into a larger canvas
+        out : (ceil(height * num / 8), ceil(width * num / 8), 3) uint8, pixels adjacent; may be a view into a larger canvas
+        rendering : 0..renderings - 1
         Raises BadFile.
         """
         ...
@@ -71,6 +79,14 @@ class Picture(Protocol):
 def ceil_eighths(size: tuple[int, int], num: int) -> tuple[int, int]:
     """(height, width) of a picture reduced to num/8; TurboJPEG's TJSCALED."""
     return -(-size[0] * num // 8), -(-size[1] * num // 8)
+
+
+def check_request(page: Page, num: int, out: Pixels, rendering: int) -> None:
+    """Raises ValueError unless `Page.read` can do what it is asked: the caller is to blame, not the file."""
+    if out.shape != (*ceil_eighths(page.size, num), 3):
+        raise ValueError(f"a picture of {page.size} px at {num}/8 does not fit an array of {out.shape}")
+    if not 0 <= rendering < page.renderings:
+        raise ValueError(f"rendering {rendering} was asked for, the page has {page.renderings}")
 
 
 def check_pixels(sizes: Sequence[tuple[int, int]], limits: Limits) -> None:

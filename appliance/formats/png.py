@@ -21,8 +21,8 @@ from PIL import Image, PngImagePlugin
 
 from appliance.errors import BadFile
 from appliance.formats import exif
-from appliance.formats.common import DECODER_ERRORS, Limits, check_pixels
-from appliance.formats.raster import PROFILE_DROPPED, TURNED, Codec, Samples, Values, refuse_varying
+from appliance.formats.common import DECODER_ERRORS, PROFILE_DROPPED, Limits, check_pixels
+from appliance.formats.raster import TURNED, Codec, Samples, Values, refuse_varying
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _GREY, _RGB, _PALETTE, _GREY_ALPHA, _RGBA = 0, 2, 3, 4, 6

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -16,18 +17,19 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from appliance.errors import BadFile
-from appliance.formats.common import Limits, ceil_eighths, matching
+from appliance.formats.common import Limits, ceil_eighths, check_request, matching
 from appliance.types import Mask, Pixels
 
 CELL = (8, 8)
 """Cells of the masks; any size would do, this one keeps masks small."""
 
-PROFILE_DROPPED = "ICC profile dropped, colours are now taken for sRGB"
 TURNED = "orientation applied"
 NO_BLACK = "the palette is full and has no black: its darkest colour covers the text"
 
 Values = NDArray[Any]
 """uint8 or uint16."""
+
+_BAND = 64  # rows that are counted at once, because counting takes eight bytes a sample
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,22 +92,40 @@ def pack(values: NDArray[np.uint8], bits: int) -> NDArray[np.uint8]:
     return np.packbits(spread.reshape(values.shape[0], -1), axis=1)
 
 
-def to_rgb(samples: Samples) -> Pixels:
-    """(height, width, 3) uint8 for the detector. 16 bit: the page's darkest to brightest value becomes 0..255."""
-    values = samples.values
+def as_shown(samples: Samples) -> Values:
+    """(height, width) or (height, width, 3) as a viewer shows them, 0 is black: palette and inversion applied, no alpha."""
     if samples.palette is not None:
-        wide = samples.palette.dtype == np.uint16
-        colours: NDArray[np.uint8] = (samples.palette >> 8 if wide else samples.palette).astype(np.uint8)
-        return colours[values]
-    if values.ndim == 3:
-        values = values[..., : samples.colours]
-    if samples.bits == 16:
-        low, high = int(values.min()), int(values.max())
-        values = ((values - low) * np.float32(255 / max(high - low, 1))).astype(np.uint8)
-    elif samples.bits < 8:
-        values = values * np.uint8(255 // (2**samples.bits - 1))
-    if samples.inverted:
-        values = 255 - values
+        looked_up: Values = samples.palette[samples.values]
+        return looked_up
+    values = samples.values if samples.values.ndim == 2 else samples.values[..., : samples.colours]
+    return 2**samples.bits - 1 - values if samples.inverted else values
+
+
+def spans(samples: Samples) -> tuple[tuple[int, int], ...]:
+    """(low, high) colours, low < high, that become 0 and 255; one a rendering.
+
+    Of 16 bits a screen shows 8, and a few bright pixels would put all text among the darkest: so these pages are shown from their
+    minimum to maximum, from the 1st to the 99th percentile and from the 1st to the 90th.
+    """
+    shown = as_shown(samples)
+    if shown.dtype == np.uint8:
+        return ((0, 2**samples.bits - 1 if samples.palette is None else 255),)
+    counts = np.zeros(65536, np.int64)
+    for top in range(0, len(shown), _BAND):
+        counts += np.bincount(shown[top : top + _BAND].ravel(), minlength=65536)
+    reached, held = counts.cumsum(), np.flatnonzero(counts)
+    bottom, *tops = np.searchsorted(reached, np.multiply((0.01, 0.99, 0.9), shown.size)).tolist()
+    found = [(int(held[0]), int(held[-1])), *((bottom, top) for top in tops)]
+    return tuple(dict.fromkeys((min(low, 65534), max(high, min(low, 65534) + 1)) for low, high in found))
+
+
+def to_rgb(samples: Samples, span: tuple[int, int]) -> Pixels:
+    """(height, width, 3) uint8 for the detector; colours outside the span become 0 or 255."""
+    values, (low, high) = as_shown(samples), span
+    if high < 255 and values.dtype == np.uint8:
+        values = values * np.uint8(255 // high)
+    elif values.dtype != np.uint8:
+        values = ((np.clip(values, low, high) - low) * np.float32(255 / (high - low))).astype(np.uint8)
     if values.ndim == 2:
         values = values[..., None]
     rgb: Pixels = np.broadcast_to(values, (*samples.size, 3)).astype(np.uint8, copy=False)
@@ -113,7 +133,8 @@ def to_rgb(samples: Samples) -> Pixels:
 
 
 def blacken(samples: Samples, mask: Mask) -> tuple[Samples, bool]:
-    """The page with covered samples black, and whether its palette had a black to offer. Unused palette entries become 0."""
+    """The page with covered samples black, and whether its palette had a black to offer. Unused palette entries become 0, unless
+    the palette is the ramp of greys, which tells nothing and without which a grey BMP would be taken for a coloured one."""
     hidden, values = mask.to_pixels(), samples.values.copy()
     if samples.palette is None:
         colours = values if values.ndim == 2 else values[..., : samples.colours]
@@ -121,8 +142,16 @@ def blacken(samples: Samples, mask: Mask) -> tuple[Samples, bool]:
         return replace(samples, values=values), True
     index, palette = _black_entry(samples.palette, np.bincount(values[~hidden], minlength=256), samples.bits)
     values[hidden] = index
-    palette[np.bincount(values.ravel(), minlength=len(palette)) == 0] = 0
+    if not _is_grey_ramp(palette):
+        palette[np.bincount(values.ravel(), minlength=len(palette)) == 0] = 0
     return replace(samples, values=values, palette=palette), not palette[index].any()
+
+
+def _is_grey_ramp(palette: Values) -> bool:
+    """Whether the entries go in equal steps from black to white."""
+    steps = len(palette) - 1
+    full = np.iinfo(palette.dtype).max
+    return steps > 0 and bool((palette.astype(np.int64) * steps == np.arange(steps + 1)[:, None] * full).all())
 
 
 def _black_entry(old: Values, uses: NDArray[np.int64], bits: int) -> tuple[int, Values]:
@@ -158,13 +187,20 @@ class RasterPage:
     def size(self) -> tuple[int, int]:
         return self.samples.size
 
-    def read(self, num: int, out: Pixels) -> None:
+    @property
+    def renderings(self) -> int:
+        return len(self._spans)
+
+    @cached_property
+    def _spans(self) -> tuple[tuple[int, int], ...]:
+        return spans(self.samples)
+
+    def read(self, num: int, out: Pixels, rendering: int = 0) -> None:
         """Reduce to num/8 into out, (ceil(height * num / 8), ceil(width * num / 8), 3): exact factors by averaging, others by
         Pillow's bilinear filter, which averages too when it reduces."""
+        check_request(self, num, out, rendering)
         (height, width), reduced = self.size, ceil_eighths(self.size, num)
-        if out.shape != (*reduced, 3):
-            raise ValueError(f"a picture of {self.size} px at {num}/8 does not fit an array of {out.shape}")
-        rgb = to_rgb(self.samples)
+        rgb = to_rgb(self.samples, self._spans[rendering])
         if num == 8:
             out[...] = rgb
         elif num in (4, 2, 1):
@@ -233,7 +269,8 @@ def _compare(before: Samples, after: Samples, mask: Mask) -> None:
         return
     used = np.bincount(after.values.ravel(), minlength=len(after.palette)) > 0
     outside = np.unique(after.values[~hidden])
-    if after.palette[~used].any() or (outside.size and (after.palette[outside] != before.palette[outside]).any()):
+    unused_said = after.palette[~used].any() and not _is_grey_ramp(after.palette)
+    if unused_said or (outside.size and (after.palette[outside] != before.palette[outside]).any()):
         raise BadFile("not-faithful", "the palette has changed or holds colours that are not used")
     if covered.size and (covered != covered[0]).any():
         raise BadFile("not-faithful", "the pixels under the mask differ")

@@ -4,6 +4,9 @@ Every page is given to Pillow as a grey picture of 8 bits whose rows are the pag
 palette, RGB, either byte order, and the predictor is undone here. JPEG inside TIFF alone is decoded as what it is. Compression is
 kept among none, LZW, deflate and PackBits; JPEG becomes deflate, because encoding it again would alter pixels. Reduced copies of
 a page (thumbnails, bit 0 of NewSubfileType) and directories below a page are dropped. Written: little-endian, strips.
+
+A TIFF has no end mark. Where strips are not compressed and the directory comes before them, a half-copied file whose place on
+disk was reserved beforehand shows black rows, and only the daemon's settling time tells it from a whole one.
 """
 
 from __future__ import annotations
@@ -18,9 +21,9 @@ from PIL import Image, TiffImagePlugin
 
 from appliance.errors import BadFile
 from appliance.formats import exif, ifd
-from appliance.formats.common import DECODER_ERRORS, Limits, check_pixels
+from appliance.formats.common import DECODER_ERRORS, PROFILE_DROPPED, Limits, check_pixels
 from appliance.formats.ifd import Directory
-from appliance.formats.raster import PROFILE_DROPPED, TURNED, Codec, Samples, Values, pack, refuse_varying, unpack
+from appliance.formats.raster import TURNED, Codec, Samples, Values, pack, refuse_varying, unpack
 
 _RAW, _LZW, _JPEG, _DEFLATE, _OLD_DEFLATE, _PACKBITS = 1, 5, 7, 8, 32946, 32773
 _KEPT = (_RAW, _LZW, _DEFLATE, _PACKBITS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import queue
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import reduce
 
 import numpy as np
 
@@ -30,7 +31,11 @@ class Detector:
         self._canvas = (height, width)
 
     def look(self, page: Page, stages: Stages) -> Mask:
-        """Find the text of one page; the mask lies on the page's own grid. Raises BadFile and DeviceLost, never guesses."""
+        """Find the text of one page, in whichever of its renderings it shows; the mask lies on the page's own grid.
+        Raises BadFile and DeviceLost, never guesses."""
+        return reduce(Mask.union, (self._look(page, rendering, stages) for rendering in range(page.renderings)))
+
+    def _look(self, page: Page, rendering: int, stages: Stages) -> Mask:
         zoom = scale.scale_for(page.size, self._canvas)
         reduced = zoom.reduced(page.size)
         views = scale.views(reduced, self._canvas)
@@ -38,14 +43,14 @@ class Detector:
         if len(views) > 1:  # larger than a slot: decoded once, then laid out in overlapping tiles
             whole = np.empty((*reduced, 3), np.uint8)
             with stages("decode"):
-                page.read(zoom.num, whole)
+                page.read(zoom.num, whole, rendering)
         parts = []
         for view in views:
             with self._slot() as slot:
                 with stages("decode"):
                     pixels = _corner(slot, view)
                     if whole is None:
-                        page.read(zoom.num, pixels)
+                        page.read(zoom.num, pixels, rendering)
                     else:
                         pixels[...] = whole[view.top : view.top + view.height, view.left : view.left + view.width]
                 with stages("infer"):

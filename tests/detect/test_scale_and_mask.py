@@ -8,13 +8,23 @@ import numpy as np
 import pytest
 
 from appliance.detect.mask import from_hot, map_shape, stitch
-from appliance.detect.scale import MIN_SIDE, OVERLAP, STRIDE, Scale, View, scale_for, views
+from appliance.detect.scale import LARGEST, MIN_SIDE, OVERLAP, STRIDE, Scale, View, scale_for, views
 
 CANVAS = (576, 960)
 
 
 def test_the_policy() -> None:
-    expected = {(1080, 1920): 4, (1019, 1214): 4, (720, 1280): 6, (768, 1024): 6, (576, 768): 8, (480, 640): 8, (2160, 3840): 2, (1, 1): 8}
+    expected = {
+        (1080, 1920): 4,
+        (1019, 1214): 4,
+        (720, 1280): 6,
+        (768, 1024): 6,
+        (576, 768): 8,
+        (480, 640): 9,
+        (256, 256): 12,
+        (2160, 3840): 2,
+        (1, 1): 12,
+    }
     assert {size: scale_for(size, CANVAS).num for size in expected} == expected
     assert scale_for((1920, 1080), CANVAS).num == 4  # upright: two tiles rather than text too small
     assert scale_for((600, 20000), CANVAS).num == 7  # a panorama: tiles
@@ -25,9 +35,9 @@ def test_the_policy_never_makes_text_too_small_and_wastes_no_room(seed: int) -> 
     rng = np.random.default_rng(seed)
     size = tuple(int(side) for side in rng.integers(1, 9000, 2))
     num = scale_for(size, CANVAS).num
-    assert num == 8 or min(size) * num >= MIN_SIDE * 8
-    larger = Scale(min(8, num + 1)).reduced(size)
-    assert num == 8 or larger[0] > CANVAS[0] or larger[1] > CANVAS[1]
+    assert num >= 8 or min(size) * num >= MIN_SIDE * 8
+    larger = Scale(num + 1).reduced(size)
+    assert num == LARGEST or larger[0] > CANVAS[0] or larger[1] > CANVAS[1]
 
 
 def test_scales() -> None:

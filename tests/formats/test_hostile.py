@@ -9,7 +9,7 @@ import zipfile
 
 import numpy as np
 import pytest
-from formats.drawn import LIMITS, encoded, jpeg, masks_for, redone, scene
+from drawn import LIMITS, encoded, jpeg, masks_for, redone, scene
 from PIL import Image
 
 from appliance.errors import BadFile

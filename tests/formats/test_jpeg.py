@@ -7,13 +7,13 @@ import struct
 
 import numpy as np
 import pytest
-from formats.drawn import LIMITS, SECRET, SUBSAMPLINGS, coefficients, encoded, jpeg, masks_for, pixels_of, redone, scene, widened
+from drawn import LIMITS, SECRET, SUBSAMPLINGS, coefficients, encoded, jpeg, masks_for, pixels_of, redone, scene, widened
 from PIL import Image, ImageOps
 
 from appliance.errors import BadFile
 from appliance.formats import markers, open_picture, turbo
-from appliance.formats.common import Limits, ceil_eighths
-from appliance.formats.jpeg import PROFILE_DROPPED, TURNED_BY_PIXELS, TURNED_LOSSLESSLY
+from appliance.formats.common import PROFILE_DROPPED, Limits, ceil_eighths
+from appliance.formats.jpeg import TURNED_BY_PIXELS, TURNED_LOSSLESSLY
 from appliance.types import Mask
 
 SIZES = [(64, 96), (61, 83), (17, 200), (8, 8), (1, 1), (33, 5)]
@@ -87,7 +87,7 @@ def test_extreme_brightness_beside_black() -> None:
 def test_orientations(value: int, subsampling: str) -> None:
     for size, whole in (((64, 96), True), ((61, 83), False)):
         smooth = np.asarray(Image.fromarray(scene(8, 8)).resize(size[::-1]))
-        data = with_segments(jpeg(smooth, subsampling), segment(0xE1, b"Exif\x00\x00" + exif(value)[6:]))
+        data = oriented(jpeg(smooth, subsampling), value)
         picture, finished, (mask,) = redone(data)
         shown = np.asarray(ImageOps.exif_transpose(Image.open(io.BytesIO(data))).convert("RGB")).astype(int)
         assert picture.pages[0].size == shown.shape[:2]
@@ -100,6 +100,74 @@ def test_orientations(value: int, subsampling: str) -> None:
             assert picture.notes == (TURNED_BY_PIXELS if by_pixels else TURNED_LOSSLESSLY,)
 
 
+def oriented(data: bytes, value: int) -> bytes:
+    return with_segments(data, segment(0xE1, b"Exif\x00\x00" + exif(value)[6:]))
+
+
+def assert_turned_faithfully(data: bytes, most: int) -> tuple[str, ...]:
+    """data : a JPEG with an orientation; most : how far a pixel outside the mask may be off"""
+    picture, finished, (mask,) = redone(data)
+    shown = pixels_of(encoded(ImageOps.exif_transpose(Image.open(io.BytesIO(data))), "PNG"))
+    by_pixels = picture.notes == (TURNED_BY_PIXELS,)
+    kept = ~mask.to_pixels() if by_pixels else ~widened(mask)  # in 4:4:4 not even chroma reaches over the mask's edge
+    off = abs(pixels_of(finished).astype(int) - shown)
+    assert off[kept].max() <= (most if by_pixels else 255)
+    assert not by_pixels or not pixels_of(finished)[mask.to_pixels()].any()
+    return picture.notes
+
+
+@pytest.mark.parametrize("subsampling", ["4:2:0", "4:2:2", "4:4:0", "4:1:1", "4:4:4", "grey"])
+def test_a_turned_picture_keeps_its_pixels(subsampling: str) -> None:
+    """A fifth of 1920 x 1080 has the same incomplete MCUs; libjpeg smooths chroma, so it is the decoded pixels that are compared."""
+    by_pixels = 0
+    for size in ((216, 384), (217, 383)):
+        data = jpeg(scene(*size), subsampling, quality=85)
+        notes = [assert_turned_faithfully(oriented(data, value), 6) for value in range(2, 9)]
+        by_pixels += notes.count((TURNED_BY_PIXELS,))
+    assert by_pixels == {
+        "4:2:0": 10,
+        "4:4:0": 10,
+        "4:1:1": 11,
+    }.get(subsampling, 6)
+
+
+def test_a_turned_rgb_jpeg_stays_rgb() -> None:
+    data = encoded(scene(61, 83), "JPEG", quality=92, keep_rgb=True)
+    assert assert_turned_faithfully(oriented(data, 6), 2) == (TURNED_BY_PIXELS,)
+    _, finished, _ = redone(oriented(data, 6))
+    assert turbo.header(finished).colorspace == "RGB"
+    _, finished, _ = redone(oriented(jpeg(scene(61, 83), "grey"), 6))
+    assert turbo.header(finished).colorspace == "grey"
+
+
+def with_wide_tables(data: bytes) -> bytes:
+    """The same coefficients with steps of 3 times the size, stored in 16 bits."""
+    start = data.index(b"\xff\xdb")
+    frame = data.index(b"\xff\xc0")
+    tables = markers.parse(data).tables
+    assert max(map(max, tables.values())) * 3 > 255
+    natural = {slot: struct.pack(">64H", *(3 * table[place] for place in markers._ZIGZAG)) for slot, table in tables.items()}
+    wide = b"".join(segment(0xDB, bytes((0x10 | slot,)) + steps) for slot, steps in natural.items())
+    return data[:start] + wide + b"\xff\xc1" + data[frame + 2 :]
+
+
+@pytest.mark.parametrize("value", range(1, 9))
+def test_quantisation_steps_beyond_255(value: int) -> None:
+    for size in ((64, 96), (61, 83)):
+        for subsampling in ("4:2:0", "grey"):
+            pale = (scene(*size).astype(int) // 3 + 85).astype(np.uint8)
+            data = oriented(with_wide_tables(jpeg(pale, subsampling, quality=15)), value)
+            notes = assert_turned_faithfully(data, 6)
+            assert value == 1 or notes == ((TURNED_LOSSLESSLY if size == (64, 96) or value == 5 else TURNED_BY_PIXELS),)
+
+
+def test_an_encoder_that_fails_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("appliance.formats.jpeg._FINEST", [40] * 64)
+    with pytest.raises(BadFile, match=r"off by \d+ of 255, the limit is 6") as caught:
+        open_picture(oriented(jpeg(scene(61, 83)), 3), LIMITS)
+    assert caught.value.code == "not-faithful"
+
+
 def test_read_at_every_scale_into_a_part_of_a_canvas() -> None:
     data = jpeg(scene(61, 83))
     page = open_picture(data, LIMITS).pages[0]
@@ -110,11 +178,12 @@ def test_read_at_every_scale_into_a_part_of_a_canvas() -> None:
         assert (canvas[0] == 7).all() and (canvas[:, :2] == 7).all() and (canvas[:, 2 + width :] == 7).all()
         if num == 8:
             np.testing.assert_array_equal(canvas[1 : 1 + height, 2 : 2 + width], pixels_of(data))
-        mirrored = np.zeros((height, width, 3), np.uint8)
-        page.read(num, mirrored[:, ::-1])
-        np.testing.assert_array_equal(mirrored[:, ::-1], canvas[1 : 1 + height, 2 : 2 + width])
     with pytest.raises(ValueError, match="does not fit"):
         page.read(8, np.zeros((60, 83, 3), np.uint8))
+    with pytest.raises(ValueError, match="adjacent"):
+        page.read(8, np.zeros((61, 83, 3), np.uint8)[:, ::-1])
+    with pytest.raises(ValueError, match="rendering 1"):
+        page.read(8, np.zeros((61, 83, 3), np.uint8), 1)
 
 
 def test_nothing_but_the_picture_survives() -> None:

@@ -9,13 +9,13 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from formats.drawn import LIMITS, SECRET, encoded, in_mode, masks_for, pixels_of, redone, scene
+from drawn import LIMITS, SECRET, encoded, in_mode, masks_for, pixels_of, redone, scene
 from PIL import Image, PngImagePlugin
 
 from appliance.errors import BadFile
 from appliance.formats import bmp, ifd, open_picture, png, tiff
-from appliance.formats.common import Limits, ceil_eighths
-from appliance.formats.raster import NO_BLACK, PROFILE_DROPPED, TURNED, RasterPicture, pack, unpack
+from appliance.formats.common import PROFILE_DROPPED, Limits, ceil_eighths
+from appliance.formats.raster import NO_BLACK, TURNED, RasterPicture, pack, unpack
 from appliance.types import Mask
 
 COMPRESSIONS = ("raw", "tiff_lzw", "tiff_adobe_deflate", "packbits")
@@ -38,7 +38,7 @@ def test_every_mode(name: str) -> None:
     data = FILES[name]()
     picture, finished, (mask,) = redone(data)
     before, after, hidden = Image.open(io.BytesIO(data)), Image.open(io.BytesIO(finished)), mask.to_pixels()
-    assert (before.format, before.mode if name != "bmp L" else "P", before.size) == (after.format, after.mode, after.size)
+    assert (before.format, before.mode, before.size) == (after.format, after.mode, after.size)
     np.testing.assert_array_equal(pixels_of(finished)[~hidden], pixels_of(data)[~hidden])
     darkest = pixels_of(finished)[hidden]
     assert not darkest.any() or NO_BLACK in picture.notes
@@ -238,6 +238,67 @@ def test_16_bit_pictures_are_shown_from_darkest_to_brightest() -> None:
     out = np.zeros((20, 20, 3), np.uint8)
     page.read(8, out)
     assert out[0, 0, 0] == 0 and (out[6] == 255).all()
+
+
+def test_16_bit_pictures_are_also_shown_without_their_brightest() -> None:
+    values = np.linspace(100, 300, 10_000).reshape(100, 100).astype(np.uint16)
+    values[0, :3] = 65535
+    black = np.full((100, 100), 65535, np.uint16)
+    tags = {256: (100,), 257: (100,), 258: (16,), 259: (1,), 262: (0,), 277: (1,), 278: (100,)}
+    inverted = ifd.build("<", [(tags, [(65535 - values).tobytes()])])
+    for data in (encoded(Image.fromarray(values), "PNG"), encoded(Image.fromarray(values), "TIFF"), inverted):
+        page = open_picture(data, LIMITS).pages[0]
+        assert page.renderings == 3
+        for rendering, brightest in ((0, 65535), (1, 299), (2, 280)):
+            out = np.zeros((100, 100, 3), np.uint8)
+            page.read(8, out, rendering)
+            lowest = 100 if rendering == 0 else 102
+            expected = np.clip((values - float(lowest)) / (brightest - lowest), 0, 1) * 255
+            assert abs(out[..., 0] - expected).max() <= 3
+            assert (out[0, :3] == 255).all()
+        with pytest.raises(ValueError, match="rendering 3 was asked for, the page has 3"):
+            page.read(8, out, 3)
+    for constant in (black, np.zeros_like(black)):
+        page = open_picture(encoded(Image.fromarray(constant), "PNG"), LIMITS).pages[0]
+        page.read(8, out)
+        assert page.renderings == 1 and (out == (255 if constant.any() else 0)).all()
+    assert all(open_picture(FILES[name](), LIMITS).pages[0].renderings == 1 for name in ("png 1", "png LA", "png P", "bmp RGB", "raw L"))
+
+
+def test_a_tiff_palette_that_uses_only_the_low_byte_is_seen() -> None:
+    rows = (np.arange(61 * 83).reshape(61, 83) % 256).astype(np.uint8)
+    colours = np.arange(256) * np.array([[1], [1], [1]])  # 0..255 of 65535, as old writers did
+    colours[:, 255] = 65535
+    tags = {256: (83,), 257: (61,), 258: (8,), 259: (1,), 262: (3,), 277: (1,), 278: (61,), 320: tuple(colours.ravel().tolist())}
+    picture, _, _ = redone(ifd.build("<", [(tags, [rows.tobytes()])]))
+    out = np.zeros((61, 83, 3), np.uint8)
+    assert picture.pages[0].renderings == 3
+    picture.pages[0].read(8, out, 1)
+    assert abs(out[..., 0] - rows.astype(int)).max() <= 6
+
+
+@pytest.mark.parametrize("levels", [256, 40])
+def test_a_grey_bmp_stays_grey(levels: int) -> None:
+    """Pillow, and not only it, takes a BMP for grey where its palette is the ramp of greys, used or not."""
+    grey = Image.fromarray(np.minimum(scene(61, 83)[..., 0], levels - 1).astype(np.uint8))
+    picture, finished, (mask,) = redone(encoded(grey, "BMP"))
+    after = Image.open(io.BytesIO(finished))
+    assert (after.mode, picture.notes) == ("L", ())
+    np.testing.assert_array_equal(np.asarray(after)[~mask.to_pixels()], np.asarray(grey)[~mask.to_pixels()])
+    white = Image.new("1", (64, 64), 1)
+    assert Image.open(io.BytesIO(redone(encoded(white, "BMP"))[1])).mode == "1"
+
+
+def test_only_the_ramp_of_greys_keeps_unused_entries() -> None:
+    image = Image.fromarray(np.full((16, 16), 7, np.uint8))
+    ramp = np.arange(256, dtype=np.uint8)[:, None].repeat(3, axis=1)
+    for palette, kept in ((ramp, True), (np.concatenate([ramp[:200], ramp[:56]]), False), (ramp[::-1].copy(), False)):
+        for kind in ("PNG", "BMP", "TIFF"):
+            image.putpalette(palette.tobytes())
+            _, finished, _ = redone(encoded(image, kind))
+            again = np.reshape(Image.open(io.BytesIO(finished)).convert("RGB").getpixel((15, 15)), 3)
+            assert (again == palette[7]).all()
+            assert (ramp[100:].tobytes() in finished) == (kept and kind == "PNG")
 
 
 def test_packing_is_reversible() -> None:

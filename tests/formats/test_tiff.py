@@ -7,12 +7,12 @@ import zlib
 
 import numpy as np
 import pytest
-from formats.drawn import LIMITS, SECRET, encoded, in_mode, masks_for, pixels_of, redone, scene
+from drawn import LIMITS, SECRET, encoded, in_mode, masks_for, pixels_of, redone, scene
 from PIL import Image
 
 from appliance.errors import BadFile
 from appliance.formats import ifd, open_picture, tiff
-from appliance.formats.raster import PROFILE_DROPPED
+from appliance.formats.common import PROFILE_DROPPED
 from appliance.types import Mask
 
 

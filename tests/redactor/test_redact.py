@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import io
+
 import numpy as np
 import pytest
-from fakes import BrightEngine, LostEngine, RestlessEngine, decoded, encoded, picture
+from fakes import BrightEngine, LostEngine, RestlessEngine, StripeEngine, decoded, encoded, picture
+from PIL import Image
 
+from appliance.engine import Slot
 from appliance.errors import BadFile, DeviceLost
-from appliance.formats import Limits
+from appliance.formats import Limits, open_picture
 from appliance.redactor.detector import Detector
 from appliance.redactor.redact import MOST_LOOKS, redact
+from appliance.redactor.stages import Stages
 from appliance.types import Report
 
 LIMITS = Limits(max_pixels=10**7)
@@ -72,6 +77,47 @@ def test_a_picture_larger_than_a_slot_is_looked_at_in_tiles() -> None:
     for top, left, side in squares:
         assert covered[top : top + side, left : left + side].all()
         assert after[top : top + side, left : left + side].max() <= 40
+
+
+def deep(brightest: float, stripes: bool = False) -> tuple[Image.Image, np.ndarray]:
+    """16-bit grey with values 40..130, squares of 255, and pixels of 65535 along the top: their share, or one if 0; the squares."""
+    ramp = (np.add.outer(np.arange(240), np.arange(320)) * 90 / 560 + 40).astype(np.uint16)
+    squares = np.zeros(ramp.shape, bool)
+    for top, left, side in (*SQUARES, (40, 100, 80), (60, 230, 50)):
+        squares[top : top + side, left : left + side] = True
+    ramp[squares & (np.arange(320) % 2 == 0) if stripes else squares] = 255
+    ramp.flat[: int(brightest * ramp.size) or 1] = 65535
+    return Image.fromarray(ramp), squares
+
+
+@pytest.mark.parametrize("brightest", [0, 0.02])
+@pytest.mark.parametrize("kind", ["PNG", "TIFF"])
+def test_few_bright_pixels_do_not_hide_text_of_16_bits(kind: str, brightest: float) -> None:
+    image, squares = deep(brightest)
+    engine = BrightEngine()
+    (page,) = open_picture(encoded(image, kind), LIMITS).pages
+    found = Detector(engine, "mask", 200).look(page, Stages()).to_pixels()
+    assert found[squares].all() and engine.runs == page.renderings == (3 if brightest else 2)
+    image, squares = deep(brightest, stripes=True)
+    data = encoded(image, kind)
+    finished, report = redact(data, Detector(StripeEngine(canvas=(240, 320)), "mask", 200), LIMITS)
+    before, after = (np.asarray(Image.open(io.BytesIO(file))) for file in (data, finished))
+    covered = report.masks[0].to_pixels()
+    assert not after[squares].any() and report.looks == 2 and 0.1 < report.removed_share < 0.3
+    assert np.array_equal(after[~covered], before[~covered]) and (after == 65535).sum() > 0
+
+
+def test_a_second_look_sees_every_rendering() -> None:
+    """Text that the first look missed is found, though the picture's one bright pixel is left."""
+    image, squares = deep(0, stripes=True)
+
+    class LateEngine(StripeEngine):
+        def run(self, slot: Slot) -> None:
+            super().run(slot)
+            slot.score[...] *= self.runs > 3
+
+    finished, report = redact(encoded(image, "PNG"), Detector(LateEngine(canvas=(240, 320)), "mask", 200), LIMITS)
+    assert not np.asarray(Image.open(io.BytesIO(finished)))[squares].any() and report.looks == 3
 
 
 def test_nothing_of_the_last_picture_is_left_in_a_slot() -> None:
