@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import stat
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -22,6 +23,9 @@ from PIL import Image
 from appliance.errors import BadFile, DeviceLost
 from appliance.redactor import Redactor
 from appliance.types import Mask, Report
+
+FURTHER_PAGE = re.compile(r"(.+\.png)-[0-9]+\.png")
+"""The name of the mask of a second or later page, after that of the first."""
 
 MOST_TRIES = 3
 """With nothing beside it; an engine that fails so often fails whatever the file."""
@@ -66,28 +70,53 @@ class Places:
 
 
 def collect(inputs: Iterable[Path]) -> list[Item]:
-    """The files behind the arguments: files as they are, folders with all below them, hidden ones left out, links not followed."""
+    """The files behind the arguments: files as they are, folders with all below them, hidden ones left out, links not followed.
+
+    A folder that cannot be listed is an item too, so that it is refused by name and not passed over.
+    """
     items: list[Item] = []
     for path in inputs:
-        if path.is_dir():
-            for folder, folders, files in os.walk(path):
-                folders[:] = sorted(name for name in folders if not name.startswith("."))
-                names = [Path(folder) / name for name in sorted(files) if not name.startswith(".")]
-                items += [Item(name, name.relative_to(path)) for name in names]
-        else:
+        if not path.is_dir():
             items.append(Item(path, Path(path.name)))
+            continue
+        unreadable: list[OSError] = []
+        for folder, folders, files in os.walk(path, onerror=unreadable.append):
+            folders[:] = sorted(name for name in folders if not name.startswith("."))
+            items += [_below(path, Path(folder) / name) for name in sorted(files) if not name.startswith(".")]
+        items += [_below(path, Path(error.filename)) for error in unreadable]
     return items
 
 
-def clashes(items: Sequence[Item], with_masks: bool) -> list[Path]:
-    """Places that two inputs would both write: the same result, or (STEM.png) the same mask."""
-    seen: set[Path] = set()
-    twice = []
-    for item in items:
-        places = [item.relative] + ([Path("masks") / item.relative.with_suffix(".png")] if with_masks else [])
-        twice += [place for place in places if place in seen]
-        seen.update(places)
-    return twice
+def _below(top: Path, path: Path) -> Item:
+    return Item(path, path.relative_to(top))
+
+
+def find_harm(items: Sequence[Item], inputs: Iterable[Path], to: Places) -> str | None:
+    """Why these results must not be written: two would take one name, or one the name of an original. None: nothing is wrong."""
+    for folder in filter(Path.is_dir, inputs):
+        for place in filter(None, (to.out, to.masks)):
+            if place.resolve().is_relative_to(folder.resolve()):
+                return f"{place} lies in {folder}, where the originals are; choose another folder"
+    sources = {item.source.resolve() for item in items}
+    taken: set[Path] = set()
+    for path in (path for item in items for path in _written(item, to)):
+        if path in sources:
+            return f"{path} is an original and would be overwritten; choose another folder"
+        further = FURTHER_PAGE.fullmatch(path.name)
+        if path in taken or (further and path.with_name(further[1]) in taken):
+            return f"two files would both be written to {path}; redact them into different folders"
+        taken.add(path)
+    return None
+
+
+def _written(item: Item, to: Places) -> list[Path]:
+    """Where an item's result and its mask go; masks of further pages are known only later, see FURTHER_PAGE."""
+    places = [to.out / item.relative] + ([_mask_path(item, to.masks)] if to.masks else [])
+    return [place.resolve() for place in places]
+
+
+def _mask_path(item: Item, masks: Path) -> Path:
+    return (masks / item.relative).with_suffix(".png")
 
 
 def redact_all(items: Sequence[Item], redactor: Redactor, to: Places, each: Callable[[Outcome], None]) -> list[Outcome]:
@@ -96,12 +125,15 @@ def redact_all(items: Sequence[Item], redactor: Redactor, to: Places, each: Call
     Raises DeviceLost when the engine fails again and again, RedactorDown when no redactor can be started.
     """
     outcomes: list[Outcome | None] = [None] * len(items)
-    with ThreadPoolExecutor(redactor.lanes, "lane") as pool:
+    pool = ThreadPoolExecutor(redactor.lanes, "lane")
+    try:
         futures = {pool.submit(_redact_in_company, item, redactor, to): index for index, item in enumerate(items)}
         for future in as_completed(futures):
             outcome = outcomes[futures[future]] = future.result()
             if outcome:
                 each(outcome)
+    finally:
+        pool.shutdown(cancel_futures=True)  # after Ctrl-C only the pictures in hand are finished
     whole = []
     for item, outcome in zip(items, outcomes, strict=True):
         whole.append(outcome or _redact_alone(item, redactor, to))
@@ -154,7 +186,7 @@ def _carry(item: Item, redactor: Redactor, to: Places, *, alone: bool) -> Report
     finally:
         os.close(source)
     if to.masks:
-        _save_masks(report.masks, (to.masks / item.relative).with_suffix(".png"))
+        _save_masks(report.masks, _mask_path(item, to.masks))
     return report
 
 
@@ -171,8 +203,8 @@ def _open_source(path: Path) -> int:
 
 
 def _save_masks(masks: Sequence[Mask], path: Path) -> None:
-    """STEM.png for the first page, STEM-2.png and so on for the others: the picture's full size, 255 = removed."""
+    """STEM.png for the first page, STEM.png-2.png and so on for the others: the picture's full size, 255 = removed."""
     path.parent.mkdir(parents=True, exist_ok=True)
     for page, mask in enumerate(masks, 1):
-        name = path if page == 1 else path.with_name(f"{path.stem}-{page}.png")
+        name = path if page == 1 else path.with_name(f"{path.name}-{page}.png")
         Image.fromarray(mask.to_pixels().astype(np.uint8) * 255).save(name, optimize=False)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -70,26 +72,69 @@ def test_refusals_are_told_apart_and_change_the_exit_code(pictures: Path, tmp_pa
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["redact", "pictures"], "--out"),
-        (["redact", "pictures", "--out", "pictures"], "originals"),
-        (["redact", "pictures/a.jpg", "again/a.jpg", "--out", "out"], "both write a.jpg"),
+        (["pictures"], "--out"),
+        (["pictures", "--out", "pictures"], "originals"),
+        (["pictures", "--out", "pictures/sub"], "originals"),
+        (["pictures", "--out", "out", "--masks", "pictures/masks"], "originals"),
+        (["pictures/a.jpg", "--out", "pictures"], "is an original"),
+        (["pictures/sub/b.png", "--out", "out", "--masks", "pictures/sub"], "is an original"),
+        (["pictures/sub/b.png", "--out", "out", "--masks", "out"], "both be written"),
+        (["pictures/a.jpg", "again/a.jpg", "--out", "out"], "both be written"),
+        (["again/a.jpg", "again/a.tif", "--out", "out", "--masks", "masks"], "both be written"),
+        (["again/a.tif", "again/a.png-2.jpg", "--out", "out", "--masks", "masks"], "both be written"),
     ],
 )
 def test_a_command_that_would_do_harm_is_refused(
     arguments: list[str], message: str, pictures: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(pictures.parent)
-    assert message in anonbox(*arguments, code=2).stderr
+    before = {path: path.read_bytes() for path in pictures.rglob("*") if path.is_file()}
+    assert message in anonbox("redact", *arguments, code=2).stderr
+    assert {path: path.read_bytes() for path in pictures.rglob("*") if path.is_file()} == before
+
+
+def test_interrupted_it_stops_soon_and_leaves_nothing_half_done(pictures: Path, tmp_path: Path) -> None:
+    for index in range(150):
+        (pictures / f"{index}.jpg").write_bytes((pictures / "a.jpg").read_bytes())
+    out = tmp_path / "out"
+    process = subprocess.Popen([sys.executable, "-m", "appliance", "redact", str(pictures), "--out", str(out)], stderr=subprocess.PIPE)
+    while not list(out.glob("*.jpg")):
+        assert process.poll() is None
+        time.sleep(0.02)
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=30)
+    assert process.returncode == 1
+    assert 0 < len(list(out.glob("*.jpg"))) < 150 and not list(out.rglob("*.part"))
+
+
+def test_each_page_of_a_file_has_its_mask(tmp_path: Path) -> None:
+    first, second = screen(1, (288, 512)).image, screen(2, (288, 512)).image
+    (tmp_path / "x.tif").write_bytes(encoded(first, "TIFF", save_all=True, append_images=[second]))
+    anonbox("redact", tmp_path / "x.tif", "--out", tmp_path / "out", "--masks", tmp_path / "masks")
+    assert sorted(path.name for path in (tmp_path / "masks").iterdir()) == ["x.png", "x.png-2.png"]
+
+
+def test_nothing_is_imported_from_the_current_folder(pictures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A USB stick may hold a file called openvino.py."""
+    (pictures / "openvino.py").write_text("open('was here', 'w')")
+    monkeypatch.chdir(pictures)
+    script = Path(sys.executable).with_name("anonbox")
+    subprocess.run([script, "redact", "a.jpg", "--out", "../out"], check=True, capture_output=True)
+    assert not (pictures / "was here").exists()
+
+
+def test_a_folder_that_cannot_be_listed_is_refused_not_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "in" / "closed").mkdir(parents=True)
+
+    def scandir(path: str) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr("os.scandir", scandir)
+    assert [item.source for item in batch.collect([tmp_path / "in"])] == [tmp_path / "in"]
 
 
 def test_a_missing_file_is_refused_by_reason(tmp_path: Path) -> None:
     assert "No such file" in anonbox("redact", tmp_path / "gone.jpg", "--out", tmp_path / "out", code=1).stderr
-
-
-def test_two_pictures_may_not_share_a_mask() -> None:
-    items = [batch.Item(Path("x/a.jpg"), Path("a.jpg")), batch.Item(Path("x/a.png"), Path("a.png"))]
-    assert batch.clashes(items, with_masks=False) == []
-    assert batch.clashes(items, with_masks=True) == [Path("masks/a.png")]
 
 
 def test_doctor_says_what_is_there(tmp_path: Path) -> None:
