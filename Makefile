@@ -28,7 +28,7 @@ setup: $(VENV)/.box
 
 $(VENV)/.box: requirements/box.lock pyproject.toml
 	deploy/system-packages.sh $(PYTHON)
-	test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
 	$(VENV)/bin/python $(PIP) --require-hashes -r requirements/box.lock
 	$(VENV)/bin/python $(PIP) --no-deps --no-build-isolation -e .
 	touch $@
@@ -39,8 +39,9 @@ $(VENV)/.dev: $(VENV)/.box requirements/dev.lock
 
 $(TRAIN_VENV)/.train: requirements/train.lock pyproject.toml
 	deploy/system-packages.sh $(PYTHON)
-	test -x $(TRAIN_VENV)/bin/python || $(PYTHON) -m venv $(TRAIN_VENV)
-	$(TRAIN_VENV)/bin/python $(PIP) -r requirements/train.lock
+	$(TRAIN_VENV)/bin/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(TRAIN_VENV)
+	$(TRAIN_VENV)/bin/python $(PIP) --require-hashes -r requirements/train.lock
+	$(TRAIN_VENV)/bin/python $(PIP) torch==2.13.0
 	$(TRAIN_VENV)/bin/python $(PIP) --no-deps --no-build-isolation -e .
 	touch $@
 
@@ -53,6 +54,7 @@ lock:
 	test -x .venv-lock/bin/uv || ($(PYTHON) -m venv .venv-lock && .venv-lock/bin/python $(PIP) uv)
 	cd requirements && ../.venv-lock/bin/uv pip compile box.in -o box.lock $(LOCK)
 	cd requirements && ../.venv-lock/bin/uv pip compile dev.in -o dev.lock -c box.lock $(LOCK)
+	cd requirements && ../.venv-lock/bin/uv pip compile train.in -o train.lock -c dev.lock $(LOCK)
 
 LOCK = --quiet --upgrade --universal --python-version 3.10 --generate-hashes --no-emit-index-url --no-header
 

@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 import logging
 import os
+import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import click
@@ -63,9 +66,11 @@ def cli() -> None:
 @click.option("--page/--no-page", "with_page", default=False, help="Start the status page too, as a process of its own.")
 def run(config_path: Path | None, box: Path | None, with_page: bool) -> None:
     """Watch the drop folder and redact what arrives, until SIGTERM. SIGHUP rereads the configuration."""
-    from appliance.intake.daemon import Daemon
+    from appliance.intake.start import run_box
     from appliance.redactor.client import RedactorProcess
 
+    signal.signal(signal.SIGTERM, _leave)  # until run_box knows better: a first start may compile for minutes
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     reload = partial(load, config_path, box=box)
     config = reload()
     logging.basicConfig(format=_log_format(), level=logging.INFO)
@@ -74,7 +79,11 @@ def run(config_path: Path | None, box: Path | None, with_page: bool) -> None:
             undo.callback(_stop, _start_page(config_path, config))
         redactor = RedactorProcess(config, config.folders.state / "engines")
         undo.callback(redactor.close)
-        sys.exit(Daemon(config, redactor).run(reload))
+        sys.exit(run_box(config, redactor, reload))
+
+
+def _leave(number: int, frame: FrameType | None) -> None:
+    sys.exit(0)
 
 
 def _log_format() -> str:
@@ -83,23 +92,29 @@ def _log_format() -> str:
 
 
 def _start_page(config_path: Path | None, config: Config) -> subprocess.Popen[bytes]:
+    """The page as a child; it ends when the pipe to it closes, which even a killed parent does."""
     options = ["--box", str(config.folders.box)] + (["--config", str(config_path)] if config_path else [])
-    return subprocess.Popen([sys.executable, "-m", "appliance", "page", *options])
+    command = [sys.executable, "-I", "-m", "appliance", "page", "--until-stdin-closes", *options]
+    return subprocess.Popen(command, stdin=subprocess.PIPE)
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
-    process.terminate()
-    process.wait()
+    process.communicate()
 
 
 @cli.command()
 @config_option
 @box_option
-def page(config_path: Path | None, box: Path | None) -> None:
+@click.option("--until-stdin-closes", is_flag=True, hidden=True)
+def page(config_path: Path | None, box: Path | None, until_stdin_closes: bool) -> None:
     """Serve the status page, by default on http://127.0.0.1:8080."""
     from appliance.status.page import serve
 
     config = load(config_path, box=box)
+    if until_stdin_closes:
+        for ignored in (signal.SIGINT, signal.SIGHUP):  # meant for the parent
+            signal.signal(ignored, signal.SIG_IGN)
+        threading.Thread(target=_follow_stdin, daemon=True).start()
 
     def say_where(port: int) -> None:
         click.echo(f"status page: http://{config.page.host}:{port}/", err=True)
@@ -108,6 +123,11 @@ def page(config_path: Path | None, box: Path | None) -> None:
         serve(config.folders.state / "status.json", config.page.host, config.page.port, say_where)
     except OSError as error:
         raise BadConfig("page", f"cannot listen on {config.page.host}:{config.page.port}: {error.strerror}; choose another port") from error
+
+
+def _follow_stdin() -> None:
+    sys.stdin.buffer.read()
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 @cli.command()
@@ -177,12 +197,15 @@ def redact(inputs: Sequence[Path], out: Path, masks: Path | None, mode: Any, con
     if mode:
         config = replace(config, detect=replace(config.detect, mode=mode))
     items = batch.collect(inputs)
-    _refuse_clashes(inputs, out, batch.clashes(items, masks is not None))
+    places = batch.Places(out, masks)
+    if harm := batch.find_harm(items, inputs, places):
+        raise click.UsageError(harm)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as after Ctrl-C, nothing half-done is left
     redactor = RedactorProcess(config, _user_cache())
     try:
         start = time.perf_counter()
         with click.progressbar(length=len(items), label="redacting", file=sys.stderr, hidden=as_json or not sys.stderr.isatty()) as bar:
-            outcomes = batch.redact_all(items, redactor, batch.Places(out, masks), lambda _: bar.update(1))
+            outcomes = batch.redact_all(items, redactor, places, lambda _: bar.update(1))
         seconds = time.perf_counter() - start
         peak = redactor.peak_mib()
     except OSError as error:
@@ -210,15 +233,6 @@ def redact(inputs: Sequence[Path], out: Path, masks: Path | None, mode: Any, con
 def _user_cache() -> Path:
     """Where commands that are not the daemon keep the compiled model; the box's own folders are the daemon's."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "anonbox"
-
-
-def _refuse_clashes(inputs: Sequence[Path], out: Path, twice: Sequence[Path]) -> None:
-    if twice:
-        raise click.UsageError(f"two inputs would both write {twice[0]}; redact them into different folders")
-    for path in inputs:
-        folder = path if path.is_dir() else path.parent
-        if out.resolve() == folder.resolve():
-            raise click.UsageError(f"--out {out} is where the originals are; choose another folder")
 
 
 def main() -> None:

@@ -21,12 +21,16 @@ command -v apt-get >/dev/null || {
 }
 root=
 [ "$(id -u)" -eq 0 ] || root=sudo
+if [ -n "$root" ] && ! command -v sudo >/dev/null; then
+    echo "as root, run: apt-get install libturbojpeg0 python3-venv   (Ubuntu: libturbojpeg); then make again" >&2
+    exit 1
+fi
 $root apt-get update -qq
 for need in $missing; do
     case $need in
-    turbojpeg) packages=$(apt-cache pkgnames libturbojpeg | grep -xE 'libturbojpeg0?' | sort -r | head -n 1) ;;
-    venv) packages="python3-venv" ;;
+    turbojpeg) package=$(apt-cache pkgnames libturbojpeg | grep -xE 'libturbojpeg0?' | sort -r | head -n 1) ;;
+    venv) package=$("$python" -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])') ;;
     esac
-    echo "installing $packages" >&2
-    $root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $packages >/dev/null
+    echo "installing $package" >&2
+    $root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$package" >/dev/null
 done

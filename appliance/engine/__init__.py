@@ -1,7 +1,7 @@
 """Engines: a uint8 picture in a slot becomes a score map in the same slot.
 
 To add one: a file here with `open_engine(options) -> Engine`, a line in ENGINES, and its library imported only inside that file.
-`tests/test_engine.py` is the contract every engine must pass.
+`tests/engine/test_contract.py` is the contract every engine must pass.
 """
 
 from __future__ import annotations

@@ -1,5 +1,6 @@
 """The daemon: takes files from the drop folder, keeps the journal, publishes results. It never parses a picture.
 
+start.py       opens the daemon, or waits until the disk lets it
 daemon.py      one turn of the loop, signals, what the page and systemd are told
 collector.py   sweep, wait until a file stands still, take it: inbox.py (the drop folder), stability.py (pure)
 lane.py        one job from its room to its end, in a thread; what a failure means

@@ -44,6 +44,12 @@ class Board:
         self._path, self._engine, self._started_at = path, engine, started_at
         self._shown: View | None = None
         self._written_at = 0.0
+        self._fault = ""
+
+    @property
+    def is_blank(self) -> bool:
+        """Whether nothing was shown yet."""
+        return self._shown is None
 
     def due_at(self) -> float:
         """When the next snapshot is due if nothing changes, monotonic seconds."""
@@ -57,11 +63,18 @@ class Board:
         elif now - self._written_at < (FASTEST_S if view.working or view != self._shown else SLOWEST_S):
             return False
         self._shown, self._written_at = view, now
-        try:
-            snapshot.write(self._path, self._build(view, journal, clock))
-        except OSError as error:
-            log.warning("status.json cannot be written: %s", describe(error))
+        self._write(self._build(view, journal, clock))
         return changed
+
+    def _write(self, shown: Snapshot) -> None:
+        fault = ""
+        try:
+            snapshot.write(self._path, shown)
+        except OSError as error:
+            fault = describe(error)
+            if fault != self._fault:  # once, not at every snapshot
+                log.warning("status.json cannot be written: %s", fault)
+        self._fault = fault
 
     def _build(self, view: View, journal: Journal | None, clock: float) -> Snapshot:
         counts = journal.counts(clock, midnight(clock)) if journal else None

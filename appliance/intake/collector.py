@@ -6,15 +6,27 @@ import errno
 import hashlib
 import os
 from collections import Counter, deque
+from typing import NamedTuple
 
 from appliance.config import Config
 from appliance.intake.folders import Box
-from appliance.intake.inbox import UNTAKEABLE, Entry, Left, NotNow, Sweep, natural, user_name
+from appliance.intake.inbox import TO_LEAVE, UNTAKEABLE, Entry, Left, NotNow, Sweep, natural, user_name
 from appliance.intake.journal import Journal
 from appliance.intake.lane import Job
-from appliance.intake.stability import Still, Tracker
+from appliance.intake.stability import Stamp, Still, Tracker
+
+LEFT_S = 60.0
+"""A file that could not be taken is tried again after so long, or when it changed: each try may cost two commits."""
 
 TOO_LARGE = "larger than limits.file_mib and on another file system: not taken"
+
+
+class Stay(NamedTuple):
+    """Why a file could not be taken, how it looked then, and when it is tried again (monotonic seconds)."""
+
+    reason: str
+    stamp: Stamp
+    until: float
 
 
 class Collector:
@@ -30,7 +42,7 @@ class Collector:
         self._files: Tracker[Entry] = Tracker()
         self._ready: deque[tuple[Entry, Still]] = deque()
         self._left_by_sweep: Counter[str] = Counter()
-        self._left_by_claim: dict[Entry, str] = {}
+        self._left_by_claim: dict[Entry, Stay] = {}
         self._emptied: Tracker[str] = Tracker()
         self._taken_from: set[str] = set()
 
@@ -47,7 +59,7 @@ class Collector:
     @property
     def left(self) -> Counter[str]:
         """reason -> number of things that stay in the drop folder."""
-        return self._left_by_sweep + Counter(self._left_by_claim.values())
+        return self._left_by_sweep + Counter(stay.reason for stay in self._left_by_claim.values())
 
     def sweep(self, now: float) -> None:
         """List the drop folder and sort out what has stood still. Raises OSError when it cannot be listed; all must settle anew then."""
@@ -77,7 +89,7 @@ class Collector:
             except NotNow:
                 continue
             except Left as left:
-                self._left_by_claim[entry] = str(left)
+                self._left_by_claim[entry] = Stay(str(left), still.stamp, now + LEFT_S)
                 continue
             self._files.drop(entry)
             self._left_by_claim.pop(entry, None)
@@ -105,9 +117,11 @@ class Collector:
     def _take_in(self, found: Sweep, now: float) -> None:
         self._files.observe(found.files, now)
         self._left_by_sweep, self.swept = found.left, found.folders
-        self._left_by_claim = {entry: why for entry, why in self._left_by_claim.items() if entry in found.files}
+        self._left_by_claim = {entry: stay for entry, stay in self._left_by_claim.items() if found.files.get(entry) == stay.stamp}
+        stays = {entry for entry, stay in self._left_by_claim.items() if now < stay.until}
         still = self._files.still(now, self.config.intake.settle_s)
-        self._ready = deque(sorted(still.items(), key=lambda item: natural(item[0])))
+        ready = [item for item in still.items() if item[0] not in stays]
+        self._ready = deque(sorted(ready, key=lambda item: natural(item[0])))
 
     def _note_taken_from(self, folder: str) -> None:
         if "/" in folder:  # a folder right below the drop folder belongs to a source, which may expect to find it again
@@ -128,6 +142,6 @@ def _meaning(error: OSError | NotNow) -> OSError | NotNow | Left:
         return NotNow()
     if error.errno == errno.EFBIG:
         return Left(TOO_LARGE)
-    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.EBUSY):
+    if error.errno in TO_LEAVE:
         return Left(UNTAKEABLE.format(user=user_name()))
     return error

@@ -22,7 +22,7 @@ from appliance.errors import BadConfig, BadFile
 from appliance.intake.age import Age, boot_id
 from appliance.intake.board import Board, View
 from appliance.intake.collector import Collector
-from appliance.intake.faults import describe, is_full
+from appliance.intake.faults import as_state, describe
 from appliance.intake.folders import Box
 from appliance.intake.journal import Journal
 from appliance.intake.lane import LONGEST_WAIT_S, Job, Lane, is_ours, reconsider
@@ -68,9 +68,11 @@ class Daemon:
         *,
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
+        board: Board | None = None,
     ) -> None:
-        """Open the folders and recover what the last run left. clock : Unix seconds, monotonic : seconds
+        """Open the folders and recover what the last run left.
 
+        clock : Unix seconds, monotonic : seconds; board : one that shows why it could not be opened before
         Raises BadConfig when a folder cannot be used, sqlite3.Error or OSError when the disk fails.
         """
         self._config, self._redactor, self._clock, self._monotonic = config, redactor, clock, monotonic
@@ -78,8 +80,9 @@ class Daemon:
         with ExitStack() as undo:
             self._box = Box(config.folders)
             undo.callback(self._box.close)
-            self._board = Board(self._box.state / "status.json", redactor.info, wall)
-            self._board.post(View("Starting"), None, now, wall)
+            self._board = board or Board(self._box.state / "status.json", redactor.info, wall)
+            if self._board.is_blank:
+                self._board.post(View("Starting"), None, now, wall)
             self._journal = Journal(self._box.state / "journal.sqlite")
             undo.callback(self._journal.close)
             self._age = Age(self._journal.last_mark(), boot_id(), now, wall)
@@ -107,7 +110,7 @@ class Daemon:
         with ExitStack() as undo:
             undo.callback(self.close)
             for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-                undo.callback(signal.signal, number, signal.signal(number, self._on_signal))
+                undo.callback(signal.signal, number, signal.signal(number, self.on_signal))
             self.turn(self._monotonic())
             notify("READY=1")
             stop_by: float | None = None
@@ -137,7 +140,7 @@ class Daemon:
             self._dispatch(now)
             self._fault = None
         except Exception as error:  # noqa: BLE001 the one place: whatever it is, pictures in hand go on and the next turn tries again
-            self._fault = _fault(error)
+            self._fault = as_state(error)
         self._show(now)
 
     def close(self) -> None:
@@ -318,15 +321,10 @@ class Daemon:
         self._event.set()
         self._wake.put(None)
 
-    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+    def on_signal(self, number: int, frame: FrameType | None) -> None:
+        """The handler of SIGTERM, SIGINT and SIGHUP while the daemon runs; before, whoever caught one may pass it on."""
         if number == signal.SIGHUP:
             self._reread = True
         else:
             self._stopping = True
         self._wake.put(None)
-
-
-def _fault(error: Exception) -> tuple[State, str]:
-    if is_full(error):
-        return "Waiting for space", "A folder of the box is full; make room, it goes on by itself."
-    return "Needs attention", f"The box cannot work: {describe(error)}. It is tried again."

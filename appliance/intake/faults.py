@@ -9,6 +9,7 @@ import traceback
 from pathlib import Path
 
 from appliance.errors import DeviceLost, RedactorDown
+from appliance.status.snapshot import State
 
 
 def is_full(error: Exception) -> bool:
@@ -27,3 +28,13 @@ def describe(error: BaseException) -> str:
         return f"{kind}: {os.strerror(error.errno)}"
     frames = traceback.extract_tb(error.__traceback__)
     return f"{kind} at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else kind
+
+
+def as_state(error: Exception, is_short: bool = False) -> tuple[State, str]:
+    """State and detail of a box that cannot work because of this error.
+
+    is_short : whether there is hardly room; SQLite then says "disk I/O error" for some of what it cannot write
+    """
+    if is_full(error) or (is_short and isinstance(error, sqlite3.OperationalError)):
+        return "Waiting for space", "A folder of the box is full; make room, it goes on by itself."
+    return "Needs attention", f"The box cannot work: {describe(error)}. It is tried again."

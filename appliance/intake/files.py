@@ -57,21 +57,32 @@ def write_whole(path: Path, content: bytes, mode: int = 0o600) -> None:
     fsync_folder(path.parent)
 
 
-def move(source: Path, target: Path) -> None:
-    """Move a file, durably; across file systems by a copy that is whole before the source goes. May be repeated after a crash."""
+def move(source: Path, target: Path, temporary: str) -> None:
+    """Move a file, durably; across file systems by a copy that is whole before the source goes. May be repeated after a crash.
+
+    temporary : name of the copy beside the target until it is whole; no other move may use it at the same time
+    """
     try:
         os.replace(source, target)
     except OSError as error:
         if error.errno != errno.EXDEV:
             raise
-        temporary = target.with_name(".moving.part")
-        with open(source, "rb", opener=_no_follow) as here, open(temporary, "wb", opener=_owner_only) as there:
+        _move_copy(source, target, target.with_name(temporary))
+    fsync_folder(target.parent)
+
+
+def _move_copy(source: Path, target: Path, temporary: Path) -> None:
+    temporary.unlink(missing_ok=True)  # what a crash left
+    try:
+        with open(source, "rb", opener=_no_follow) as here, open(temporary, "xb", opener=_owner_only) as there:
             copy(here.fileno(), there.fileno())
             os.fsync(there.fileno())
         os.replace(temporary, target)
-        fsync_folder(target.parent)
-        source.unlink()
+    except OSError:
+        temporary.unlink(missing_ok=True)  # on a full disk half a copy is in the way of the others
+        raise
     fsync_folder(target.parent)
+    source.unlink()
 
 
 def safe_name(name: str) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import json
+import logging
 import os
 import re
 import secrets
@@ -21,9 +22,12 @@ from pathlib import Path
 from appliance import config
 from appliance.errors import BadConfig, BadFile
 from appliance.intake import files
-from appliance.intake.inbox import Entry, Held, Inbox, Left, NotNow, user_name
+from appliance.intake.faults import describe
+from appliance.intake.inbox import TO_LEAVE, Entry, Held, Inbox, Left, NotNow, user_name
 from appliance.intake.journal import Number
 from appliance.intake.stability import Stamp
+
+log = logging.getLogger(__name__)
 
 NEUTRAL_NS = 946_684_800 * 10**9
 """Time of change and access of every result and its folder: 2000-01-01 00:00 UTC. When a picture was taken, or came, is not told."""
@@ -34,6 +38,12 @@ ENDINGS = {"jpeg": ("jpg", "jpeg"), "png": ("png",), "bmp": ("bmp", "dib"), "tif
 MODES = {"inbox": 0o755, "out": 0o755, "done": 0o700, "quarantine": 0o700, "state": 0o711}
 """Rights of a folder that the box makes; state/ lets the page's user through to status.json, and no further."""
 
+OURS = frozenset({"done", "quarantine", "state"})
+"""Folders that the box alone may open up; in inbox and out the users rule."""
+
+CHOICE = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.ENOENT, errno.ELOOP, errno.ENAMETOOLONG})
+"""Errors of making a folder that another choice of it mends; any other is the disk's and may pass."""
+
 _TEMPORARY = re.compile(r"\.E[0-9]+-[0-9]+\.part", re.ASCII)
 _EXAM = re.compile(r"E([0-9]{6,})(-[0-9]{4,})?", re.ASCII)
 _COPY, _SOURCE = ".copy", ".source"
@@ -43,13 +53,16 @@ class Box:
     """The folders, open for one daemon: a second one over the same state/ is refused."""
 
     def __init__(self, folders: config.Folders) -> None:
-        """Make and check the folders. Raises BadConfig naming the key, the folder, the user and what to do."""
+        """Make and check the folders. Raises BadConfig naming the key, the folder, the user and what to do; OSError: the disk fails."""
         self.out, self.done, self.quarantine, self.state = folders.out, folders.done, folders.quarantine, folders.state
         self.work = self.state / "work"
         _refuse_overlap(folders)
         for key, mode in MODES.items():
             _prepare(f"folders.{key}", getattr(folders, key), mode)
+            if key in OURS:
+                _narrow(f"folders.{key}", getattr(folders, key), mode)
         _prepare("folders.state", self.work, 0o700)
+        _narrow("folders.state", self.work, 0o700)
         self.inbox = Inbox(folders.inbox)
         self._known_devices = self._devices()
         self._lock = _lock(self.state)
@@ -111,7 +124,10 @@ class Box:
         (room / _SOURCE).unlink()
 
     def finish_take(self, number: Number) -> bool:
-        """After a crash: whether the file was taken; if it was copied, its source is removed from the drop folder now."""
+        """After a crash: whether the file was taken; if it was copied, its source is removed from the drop folder now.
+
+        A source that is seen there and cannot be removed was not taken; with its copy the picture would come out twice.
+        """
         room = self._room(number)
         source = room / _SOURCE
         if self.original(number) is None:
@@ -119,7 +135,12 @@ class Box:
         if source.exists():
             folder, name, *stamp = json.loads(source.read_bytes())
             with suppress(NotNow, Left), self.inbox.hold(Entry(folder, name), Stamp(*stamp)) as held:
-                held.remove()
+                try:
+                    held.remove()
+                except OSError as error:
+                    if error.errno in TO_LEAVE:
+                        return False
+                    raise
             source.unlink()
         return True
 
@@ -237,7 +258,13 @@ class Box:
         with suppress(PermissionError):  # another user's file; the folder around it is the owner's only
             if not source.is_symlink():
                 source.chmod(0o600)
-        files.move(source, target)
+        files.move(source, target, self._moving(number))
+
+    def clear_moving(self, number: Number) -> None:
+        """Remove what a crash left of a move of this original to another file system."""
+        for folder in (self.done / number.folder, self.quarantine / number.folder / number.name):
+            with suppress(FileNotFoundError, NotADirectoryError):
+                (folder / self._moving(number)).unlink()
 
     def kept(self) -> Iterator[Number]:
         """The numbers of all originals in done/."""
@@ -268,7 +295,11 @@ class Box:
         return self.work / number.id
 
     def _target(self, number: Number) -> Path:
-        return self.out / f".{number.id}.part"
+        return self.out / self._moving(number)
+
+    def _moving(self, number: Number) -> str:
+        """The hidden name of a file of this picture that is not whole yet, in any folder: two lanes never share one."""
+        return f".{number.id}.part"
 
 
 def _names(folder: Path) -> list[str]:
@@ -285,12 +316,24 @@ def _prepare(key: str, folder: Path, mode: int) -> None:
             folder.parent.mkdir(parents=True, exist_ok=True)
             files.make_folder(folder, mode)
     except OSError as error:
+        if error.errno not in CHOICE:
+            raise
         problem = f"{folder} cannot be made by user {user_name()} ({error.strerror}): make it and give it to this user"
         raise BadConfig(key, problem) from error
     if not folder.is_dir():
         raise BadConfig(key, f"{folder} is not a folder: move what is there away, or choose another")
     if not os.access(folder, os.R_OK | os.W_OK | os.X_OK, effective_ids=True):
         raise BadConfig(key, f"{folder} cannot be written by user {user_name()}: give this user the rights, or choose another folder")
+
+
+def _narrow(key: str, folder: Path, mode: int) -> None:
+    """Take rights beyond `mode` away from a folder of ours that something else made; never give any."""
+    status = folder.stat()
+    if status.st_uid == os.geteuid() and stat.S_IMODE(status.st_mode) & 0o777 & ~mode:
+        try:
+            folder.chmod(stat.S_IMODE(status.st_mode) & (mode | 0o7000))
+        except OSError as error:  # a file system without rights
+            log.warning("%s stays open to other users: %s", key, describe(error))
 
 
 def _refuse_overlap(folders: config.Folders) -> None:

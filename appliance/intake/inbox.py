@@ -34,6 +34,9 @@ UNREADABLE_FOLDER = "folder that cannot be read: give user {user} the right to r
 UNREADABLE = "no read permission: give user {user} the right to read it"
 UNTAKEABLE = "cannot be taken away: give user {user} the right to write to its folder"
 
+TO_LEAVE = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.EBUSY})
+"""Errors of taking a file away that are about the file and its folder; the others go on."""
+
 LEASES_TELL = frozenset({"ext2", "ext3", "ext4", "xfs", "btrfs", "f2fs", "tmpfs", "vfat", "exfat", "zfs", "overlay"})
 """File systems where a lease knows every writer. NFS and SMB refuse one with the same EAGAIN, whether somebody writes or not."""
 

@@ -107,8 +107,11 @@ class Journal:
             _move_aside(path)
             self.lost = True
             self._db = _open(path)
-
-        self.is_new = self._count("SELECT count(*) FROM exam") == 0
+        try:
+            self.is_new = self._count("SELECT count(*) FROM exam") == 0
+        except sqlite3.Error:
+            self._db.close()
+            raise
 
     def close(self) -> None:
         with self._lock:

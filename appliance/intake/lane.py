@@ -38,7 +38,7 @@ class Job:
 
     changed_at : when the original was last seen to change; stamp : how it looked then
     alone : it may have killed the redactor, so nothing else runs beside it
-    removed : how much was blacked out, for the log
+    removed : how much was blacked out, for the log; notes : the report's remarks, for the log
     trouble : what on our side it waits for
     """
 
@@ -53,6 +53,7 @@ class Job:
     not_before: float = 0.0
     started_at: float = 0.0
     removed: str = ""
+    notes: tuple[str, ...] = ()
     trouble: Trouble = ""
 
     def wait(self, now: float, longest_s: float = LONGEST_WAIT_S) -> None:
@@ -79,7 +80,8 @@ class Lane:
         """
         if job.stage == "claimed":
             self._box.settle(job.number)
-            job.removed = f", {self._redact(job).removed_share:.1%} removed"
+            report = self._redact(job)
+            job.removed, job.notes = f", {report.removed_share:.1%} removed", report.notes
             job.stage = "placed"
         if job.stage == "placed":
             self._box.settle_result(job.number)
@@ -87,6 +89,8 @@ class Lane:
             job.stage = "published"
             took_ms = (self._monotonic() - job.started_at) * 1000
             log.info("%s published in %.0f ms%s", job.number, took_ms, job.removed)
+            for note in job.notes:
+                log.info("%s: %s", job.number, note)
         if job.stage == "published":
             self._dispose(job.number, age, keep)
         if job.stage == "refused" and job.refusal is not None:

@@ -31,6 +31,7 @@ def recover(box: Box, journal: Journal, age: float, now: float) -> list[Job]:
 
 
 def _resume(number: Number, box: Box, journal: Journal, age: float, now: float) -> Job | None:
+    box.clear_moving(number)
     taken = box.finish_take(number)
     state = journal.state(number)
     if state is None and taken:

@@ -40,9 +40,6 @@ class Tracker(Generic[Key]):
     def __len__(self) -> int:
         return len(self._seen)
 
-    def __contains__(self, key: Key) -> bool:
-        return key in self._seen
-
     def observe(self, sweep: Mapping[Key, Stamp], now: float) -> None:
         """Take in one complete sweep at `now` (monotonic seconds): what is not in it is forgotten, what changed starts anew."""
         before = self._seen

@@ -25,6 +25,9 @@ class Watcher:
 
     Each folder is watched by itself: told to watch a tree, the library follows symbolic links, and one to / would make it
     watch the whole disk.
+
+    A single file name that is not valid UTF-8 makes the library raise WatchfilesRustInternalError when it reports it; inotify is
+    then off until the retry a minute later, and the sweep finds the file all the same.
     """
 
     def __init__(self, wake: Callable[[], None]) -> None:

@@ -18,9 +18,11 @@ import pytest
 from appliance.config import Config, Limits
 from appliance.errors import BadConfig, BadFile, DeviceLost, RedactorDown
 from appliance.intake import folders as folders_module
+from appliance.intake.collector import LEFT_S
 from appliance.intake.daemon import OVERDUE_S, Daemon
 from appliance.intake.folders import Box
 from appliance.intake.inbox import Held
+from appliance.intake.journal import Journal, Number
 from appliance.status.snapshot import Refused
 from appliance.types import Report
 
@@ -361,7 +363,7 @@ def test_what_stays_in_the_drop_folder_is_counted(make_rig: MakeRig, monkeypatch
         rig.go(30)
         assert [reason.split(":")[0] for reason in rig.look().left] == ["symbolic link", "no read permission"]
         assert (rig.look().waiting, rig.look().state) == (0, "Ready")
-    rig.go()
+    rig.go(70)
     assert (list(rig.look().left), rig.look().done_ever) == (["symbolic link: not followed"], 1)
 
 
@@ -378,8 +380,46 @@ def test_a_folder_that_may_not_be_written_keeps_its_files(make_rig: MakeRig, mon
         rig.go()
         assert [reason.split(":")[0] for reason in rig.look().left] == ["cannot be taken away"]
         assert rig.rows("SELECT * FROM picture") == []
-    rig.go()
+    rig.go(70)
     assert list(rig.files("out")) == ["E000001/0001.jpg"]
+
+
+def test_a_file_that_cannot_be_taken_is_tried_once_a_minute_or_when_it_changed(make_rig: MakeRig, monkeypatch: pytest.MonkeyPatch) -> None:
+    rig = make_rig()
+    rig.start()
+    rig.drop("a.jpg")
+    claims: list[float] = []
+    claim = Journal.claim
+
+    def count(journal: Journal, *arguments: Any) -> Number:
+        claims.append(rig.now)
+        return claim(journal, *arguments)
+
+    def busy(box: Box, held: Held, *_: object) -> None:
+        raise OSError(errno.EBUSY, "in use")
+
+    monkeypatch.setattr(Journal, "claim", count)
+    with monkeypatch.context() as patch:
+        patch.setattr(Box, "take", busy)
+        rig.go(100)
+        assert len(claims) == 2
+        assert claims[1] - claims[0] >= LEFT_S
+        assert (rig.look().waiting, sum(rig.look().left.values()), rig.look().state) == (0, 1, "Ready")
+    rig.drop("a.jpg", b"jpeg, changed")
+    rig.go(15)
+    assert len(claims) == 3
+    assert list(rig.files("out").values()) == [clean(b"jpeg, changed")]
+
+
+def test_what_a_person_should_know_of_a_result_is_logged_by_number(make_rig: MakeRig, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    notes = ("ICC profile dropped, colours are now taken for sRGB", "turned upright")
+    rig = make_rig(ScriptedRedactor(lambda content, alone: replace(report(), notes=notes)))
+    rig.start()
+    rig.drop("a.jpg")
+    rig.go()
+    said = [record.getMessage() for record in caplog.records]
+    assert said.count(f"E000001/0001: {notes[0]}") == said.count(f"E000001/0001: {notes[1]}") == 1
 
 
 def test_a_folder_untouched_for_long_starts_a_new_examination(make_rig: MakeRig) -> None:
@@ -553,6 +593,7 @@ def test_a_job_that_hangs_silences_the_watchdog(make_rig: MakeRig, monkeypatch: 
 def test_the_snapshot_is_written_when_something_changed_and_now_and_then(make_rig: MakeRig, monkeypatch: pytest.MonkeyPatch) -> None:
     written: list[float] = []
     monkeypatch.setattr("appliance.status.snapshot.write", lambda path, snapshot: written.append(snapshot.written_at))
+    monkeypatch.setattr(Box, "free_bytes", lambda box: 1 << 40)  # others write to this disk too, and the view would change
     rig = make_rig()
     rig.start()
     rig.go(20, step=0.1)
@@ -694,5 +735,5 @@ def test_a_copy_whose_source_cannot_be_removed_is_given_up(make_rig: MakeRig, mo
         patch.setattr(Path, "rename", lambda path, target: os.replace(path, target))
         rig.go()
     assert (rig.files("work"), rig.files("out"), list(rig.files("inbox"))) == ({}, {}, ["a.jpg"])
-    rig.go()
+    rig.go(70)
     assert (list(rig.files("out")), rig.files("inbox")) == (["E000001/0001.jpg"], {})

@@ -44,11 +44,30 @@ def test_a_move_across_file_systems_is_a_whole_copy(home: Path, monkeypatch: pyt
         replace(here, there)
 
     monkeypatch.setattr(os, "replace", refuse)
-    files.move(source, target)
+    (home / ".part").write_bytes(b"left by a crash, and longer" * files.CHUNK)
+    files.move(source, target, ".part")
     assert not source.exists()
     assert target.read_bytes() == b"x" * (files.CHUNK + 5)
     assert target.stat().st_mode & 0o777 == 0o600
     assert [path.name for path in home.iterdir()] == ["target"]
+
+
+def test_a_move_that_fails_leaves_the_source_and_nothing_else(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source, target = home / "source", home / "target"
+    source.write_bytes(b"original")
+
+    def other_file_system(*_: object) -> None:
+        raise OSError(errno.EXDEV, "other file system")
+
+    def full(here: int, there: int) -> None:
+        os.write(there, b"orig")
+        raise OSError(errno.ENOSPC, "full")
+
+    monkeypatch.setattr(os, "replace", other_file_system)
+    monkeypatch.setattr(files, "copy", full)
+    with pytest.raises(OSError, match="full"):
+        files.move(source, target, ".part")
+    assert {path.name: path.read_bytes() for path in home.iterdir()} == {"source": b"original"}
 
 
 def test_a_file_system_that_cannot_sync_folders_is_forgiven(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
