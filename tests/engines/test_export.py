@@ -1,0 +1,104 @@
+"""The exported graphs answer as the network does, and the card describes the files that are there."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch")
+pytest.importorskip("onnx")
+pytest.importorskip("openvino")
+
+import openvino
+import torch
+
+from engines import evaluate, export
+from engines import train as training
+from engines.card import Training, data_entries, write_card
+from engines.east import East, EastSize
+from engines.recipe import Recipe
+
+pytestmark = pytest.mark.train
+
+OPTIONS = export.Options(height=96, width=128)
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory):
+    """A folder with both files of a random network, the network, and a picture."""
+    torch.manual_seed(3)
+    torch.set_num_threads(1)
+    network = East(EastSize.slim())
+    for module in network.modules():  # norms that do something, so that folding them is tested
+        if isinstance(module, torch.nn.BatchNorm2d):
+            torch.nn.init.uniform_(module.running_mean, -0.2, 0.2)
+            torch.nn.init.uniform_(module.running_var, 0.5, 1.5)
+    torch.nn.init.normal_(network.score.weight, std=0.3)
+    torch.nn.init.constant_(network.score.bias, 0.0)
+    network.eval()
+    out = tmp_path_factory.mktemp("weights")
+    pixels = np.random.default_rng(4).integers(0, 256, (1, 96, 128, 3), np.uint8)
+    with torch.inference_mode():
+        score, geometry = export.Pixels(network).maps(torch.from_numpy(pixels))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch announces a newer exporter
+        files = export.export(network, out, OPTIONS)
+    return out, files, pixels, score, geometry
+
+
+def infer(path: Path, pixels: np.ndarray) -> dict[str, np.ndarray]:
+    compiled = openvino.Core().compile_model(str(path), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    found = compiled(pixels)
+    return {name: found[name] for name in ("score", "geometry") if any(name in port.get_names() for port in compiled.outputs)}
+
+
+def test_mask_graph_grows_by_one_cell_and_matches_torch(exported):
+    out, _, pixels, score, _ = exported
+    grown = torch.nn.functional.max_pool2d(score, 3, 1, 1)
+    found = infer(out / export.MASK_FILE, pixels)["score"]
+    assert found.shape == (1, 24, 32)
+    assert found.dtype == np.uint8
+    assert np.abs(found.astype(int) - np.round(grown[:, 0].numpy() * 255)).max() <= 2
+    assert found.max() > found.min()
+
+
+def test_boxes_graph_matches_torch(exported):
+    out, _, pixels, score, geometry = exported
+    found = infer(out / export.BOXES_FILE, pixels)
+    assert found["geometry"].shape == (1, 24, 32, 5)
+    assert np.abs(found["score"].astype(int) - np.round(score[:, 0].numpy() * 255)).max() <= 2
+    assert np.allclose(found["geometry"], geometry.permute(0, 2, 3, 1).numpy(), rtol=2e-3, atol=2e-3)
+
+
+def test_sizes_that_do_not_fit_are_refused(tmp_path: Path):
+    with pytest.raises(ValueError, match="multiples of 32"):
+        export.export(East(EastSize.slim()), tmp_path, export.Options(height=100, width=128))
+
+
+def test_card_lists_files_and_data(exported, tmp_path: Path):
+    _, files, _, _, _ = exported
+    sources = tmp_path / "sources.json"
+    rows = [{"set": kind, "kind": "k", "source": "s", "licence_data": "CC0", "file": "f"} for kind in ("frames", "frames", "scene_text")]
+    sources.write_text(json.dumps(rows))
+    card = tmp_path / "card.json"
+    write_card(card, "tiny", 70, files, Training(["train"], {}, 1, 2.0, 3), data_entries(sources, []))
+    content = json.loads(card.read_text())
+    assert content["files"]["east-mask.onnx"]["outputs"] == {"score": [1, 24, 32]}
+    assert [entry["count"] for entry in content["data"]] == [0, 2]
+
+
+def test_checkpoint_and_onnx_evaluate_alike(tmp_path: Path):
+    torch.set_num_threads(1)
+    run = training.new_run(Recipe())
+    training.save(run, tmp_path / "checkpoint.pt")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        export.export(training.load_average(tmp_path / "checkpoint.pt"), tmp_path, OPTIONS)
+    picture = np.random.default_rng(5).integers(0, 256, (64, 96, 3), np.uint8)
+    one, other = (evaluate.open_weights(tmp_path / name)(picture).astype(int) for name in ("checkpoint.pt", export.MASK_FILE))
+    assert one.shape == (16, 24)
+    assert np.abs(one - other).max() <= 2

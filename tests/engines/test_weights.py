@@ -1,0 +1,48 @@
+"""What is committed under engines/weights: complete, described truthfully, not trained on the evaluation pictures."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+WEIGHTS = Path(__file__).resolve().parents[2] / "engines" / "weights"
+SHARED = Path(os.environ.get("ANONBOX_SHARED", Path(__file__).resolve().parents[3] / "shared"))
+
+
+@pytest.fixture(scope="module")
+def card():
+    return json.loads((WEIGHTS / "card.json").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("name", ["east-mask.onnx", "east-boxes.onnx"])
+def test_hashes_match(card, name):
+    content = (WEIGHTS / name).read_bytes()
+    entry = card["files"][name]
+    assert hashlib.sha256(content).hexdigest() == entry["sha256"]
+    assert len(content) == entry["bytes"] < 20_000_000
+    height, width = entry["input"][1:3]
+    assert entry["outputs"]["score"] == [1, height // 4, width // 4]
+
+
+def test_card_says_how_and_from_what(card):
+    assert {"name", "created", "files", "training", "data", "threshold", "scores"} <= set(card)
+    assert 1 <= card["threshold"] <= 255
+    assert all(command.startswith("python -m engines.train ") for command in card["training"]["commands"])
+    assert card["training"]["steps"] > 0
+    assert all({"name", "kind", "licence", "count"} <= set(entry) for entry in card["data"])
+    assert all("command" in scores for scores in card["scores"].values())
+
+
+def test_no_evaluation_picture_was_trained_on(card):
+    evaluation, training = SHARED / "eval", SHARED / "train"
+    if not evaluation.is_dir() or not training.is_dir():
+        pytest.skip(f"no evaluation pictures at {SHARED}")
+    held_out = {hashlib.sha256(path.read_bytes()).hexdigest() for path in (evaluation / "images").iterdir()}
+    sources = {row["source"]: row for row in json.loads((training / "sources.json").read_text(encoding="utf-8"))}
+    assert {entry["name"] for entry in card["data"] if entry["kind"].startswith(("frames", "backgrounds"))} <= set(sources)
+    trained = [path for folder in ("frames", "backgrounds") for path in (training / folder).iterdir()]
+    assert not [path.name for path in trained if hashlib.sha256(path.read_bytes()).hexdigest() in held_out]
