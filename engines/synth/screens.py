@@ -1,0 +1,202 @@
+"""A picture of a synthetic endoscopy system, whole or the part of it in a window, with the boxes of its text."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from PIL import Image
+
+from engines.synth import overlays, text
+from engines.synth.backgrounds import Backgrounds, highlights, view
+from engines.synth.canvas import Picture, blend, drawn
+from engines.synth.decoys import draw_decoys, icon_at
+from engines.synth.degrade import degrade
+from engines.synth.fonts import FontBook
+from engines.synth.overlays import Line, TextBox
+
+ASPECTS = (4 / 3, 5 / 4, 16 / 9, 1.4, 1.0, 0.9)
+SMALLEST_TEXT, LARGEST_TEXT = 0.0125, 0.036  # capital height over picture height; real overlays, less their descenders
+
+
+@dataclass(frozen=True)
+class Mix:
+    """How often a crop shows what; shares between 0 and 1.
+
+    text_free : crops without any text; screens : crops cut from a whole screen, the others hold scattered words
+    decoys : crops with hard negatives; degraded : strength of the degradations; broken : lines that were partly wiped out
+    """
+
+    text_free: float = 0.3
+    screens: float = 0.55
+    decoys: float = 0.5
+    degraded: float = 1.0
+    broken: float = 0.06
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """pixels : (h, w, 3) uint8; boxes : of all text in it."""
+
+    pixels: Picture
+    boxes: tuple[TextBox, ...]
+
+
+@dataclass(frozen=True)
+class Window:
+    """A width x height part, its corner at (x, y), of a screen of screen_width x screen_height; px."""
+
+    screen_width: int
+    screen_height: int
+    x: int
+    y: int
+    width: int
+    height: int
+
+
+def draw_crop(rng: np.random.Generator, book: FontBook, store: Backgrounds, side: int = 384, mix: Mix | None = None) -> Drawing:
+    """One training crop of side x side px."""
+    mix = mix or Mix()
+    bare = rng.random() < mix.text_free
+    if rng.random() < mix.screens:
+        window = _random_window(rng, side)
+        pixels = camera(rng, store, window)
+        lines = [] if bare else _shifted(screen_layout(rng, book, window), window)
+    else:
+        pixels = view(rng, store, side, side) if rng.random() < 0.9 else _plain(rng, side)
+        lines = [] if bare else overlays.scattered(rng, book, (0, 0, side, side), int(rng.integers(1, 9)))
+    if rng.random() < 0.1:
+        saturate(rng, pixels)
+    return finish(rng, pixels, lines, mix)
+
+
+def draw_screen(rng: np.random.Generator, book: FontBook, store: Backgrounds, width: int, height: int, degraded: float = 0.6) -> Drawing:
+    """A whole screen of width x height px with a realistic overlay."""
+    window = Window(width, height, 0, 0, width, height)
+    pixels = camera(rng, store, window)
+    return finish(rng, pixels, screen_layout(rng, book, window), Mix(degraded=degraded, decoys=0.3))
+
+
+def finish(rng: np.random.Generator, pixels: Picture, lines: list[Line], mix: Mix) -> Drawing:
+    """Decoys, then the text, then the wear and tear."""
+    if rng.random() < mix.decoys:
+        draw_decoys(rng, pixels)
+    boxes: list[TextBox] = []
+    for line in lines:
+        if not any(_touches(pixels, line, box) for box in boxes):
+            broken = rng.random() < mix.broken
+            boxes += overlays.paint(pixels, line, rng if broken else None)
+            if len(line.text) <= 4 and boxes and rng.random() < 0.3:
+                _decorate(rng, pixels, boxes[-1])
+    smallest = min((box.height for box in boxes), default=99.0)
+    return Drawing(degrade(rng, pixels, mix.degraded, smallest), tuple(boxes))
+
+
+def _touches(pixels: Picture, line: Line, box: TextBox) -> bool:
+    """Whether a line would be written over an earlier one (judged before its ink is known, by its likely extent)."""
+    width = len(line.text) * line.hand.height * (0.85 + line.hand.spacing) * line.hand.stretch
+    left = line.x - line.anchor * width
+    return (
+        abs(left + width / 2 - box.cx) < (width + box.width) / 2
+        and abs(line.y + line.hand.height / 2 - box.cy) < (line.hand.height * 1.2 + box.height) / 2
+    )
+
+
+def _decorate(rng: np.random.Generator, pixels: Picture, box: TextBox) -> None:
+    """A gauge's ring around a number, or an icon beside a short word."""
+    if rng.random() < 0.6:
+        size = max(7, int(box.height * rng.uniform(0.9, 1.5)))
+        gap = int(rng.uniform(0.3, 1.2) * box.height)
+        left = box.cx + box.width / 2 + gap if rng.random() < 0.6 else box.cx - box.width / 2 - gap - size
+        icon_at(rng, pixels, size, (round(left), round(box.cy - size / 2)))
+        return
+    side = int(max(box.width, box.height) * rng.uniform(1.5, 2.2)) + 4
+    ring = drawn(side, side, "ellipse", [(1, 1), (side - 2, side - 2)], int(rng.integers(1, 3)))
+    blend(pixels, ring, round(box.cx - side / 2), round(box.cy - side / 2), (230, 230, 230))
+
+
+def _random_window(rng: np.random.Generator, side: int) -> Window:
+    """A window of side x side on a screen at the detector's scale; half of them at one of its corners."""
+    height = int(rng.choice([rng.uniform(480, 660), rng.uniform(300, 480)], p=[0.8, 0.2]))
+    width = int(height * ASPECTS[int(rng.integers(len(ASPECTS)))])
+    far_x, far_y = max(0, width - side), max(0, height - side)
+    x = int(rng.choice([0, far_x, rng.uniform(0, far_x + 1), rng.uniform(-40, far_x + 90)], p=[0.35, 0.2, 0.3, 0.15]))
+    y = int(rng.choice([0, far_y, rng.uniform(0, far_y + 1), rng.uniform(-40, far_y + 90)], p=[0.35, 0.25, 0.25, 0.15]))
+    return Window(width, height, x, y, side, side)
+
+
+def _plain(rng: np.random.Generator, side: int) -> Picture:
+    """The study's blocking of the full image: one colour, mostly black or grey."""
+    level = int(rng.integers(0, 60)) if rng.random() < 0.7 else int(rng.integers(60, 230))
+    picture = np.full((side, side, 3), level, np.uint8)
+    if rng.random() < 0.3:
+        picture[:] = rng.integers(0, 140, 3).astype(np.uint8)
+    return picture
+
+
+def camera(rng: np.random.Generator, store: Backgrounds, window: Window) -> Picture:
+    """The screen without text: the camera's view in an octagon, circle or rectangle on black, or everywhere."""
+    level = 0 if rng.random() < 0.7 else int(rng.integers(0, 30))
+    picture = np.full((window.height, window.width, 3), level, np.uint8)
+    w, h = window.screen_width, window.screen_height
+    if rng.random() < 0.25:
+        left, top, wide, tall = 0.0, 0.0, float(w), float(h)
+    else:
+        tall, wide = h * float(rng.uniform(0.72, 1.02)), w * float(rng.uniform(0.55, 1.0))
+        left, top = (w - wide) * float(rng.choice([rng.uniform(0, 1), 0.5, 1.0])), (h - tall) * float(rng.uniform(0, 1))
+    x0, y0 = max(0, int(left - window.x)), max(0, int(top - window.y))
+    x1, y1 = min(window.width, int(left + wide - window.x)), min(window.height, int(top + tall - window.y))
+    if x1 - x0 < 8 or y1 - y0 < 8:
+        return picture
+    seen = view(rng, store, x1 - x0, y1 - y0)
+    shape = _aperture(rng, (left - window.x, top - window.y, wide, tall), window)
+    if shape is None:
+        picture[y0:y1, x0:x1] = seen
+    else:
+        inside = shape[y0:y1, x0:x1, None] > 127
+        picture[y0:y1, x0:x1] = np.where(inside, seen, picture[y0:y1, x0:x1])
+    if rng.random() < 0.25:  # a status bar at the foot
+        foot = int(h - h * rng.uniform(0.03, 0.07) - window.y)
+        picture[max(0, foot) :] = rng.integers(0, 70, 3).astype(np.uint8)
+    return picture
+
+
+def _aperture(
+    rng: np.random.Generator, rect: tuple[float, float, float, float], window: Window
+) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]] | None:
+    """Mask of the camera's aperture within the window, or None for a plain rectangle; rect : left, top, width, height."""
+    x, y, w, h = rect
+    kind = rng.random()
+    if kind < 0.25:
+        return None
+    if kind < 0.45:
+        grow = float(rng.uniform(0.0, 0.25))
+        return drawn(window.width, window.height, "ellipse", [(x - w * grow, y - h * grow), (x + w * (1 + grow), y + h * (1 + grow))])
+    cut = float(rng.uniform(0.06, 0.28)) * min(w, h)
+    shape = [
+        (x + cut, y), (x + w - cut, y), (x + w, y + cut), (x + w, y + h - cut),
+        (x + w - cut, y + h), (x + cut, y + h), (x, y + h - cut), (x, y + cut),
+    ]  # fmt: skip
+    return drawn(window.width, window.height, "polygon", shape)
+
+
+def screen_layout(rng: np.random.Generator, book: FontBook, window: Window) -> list[Line]:
+    """The lines of a whole screen, in screen coordinates."""
+    tall = float(np.exp(rng.uniform(np.log(SMALLEST_TEXT), np.log(LARGEST_TEXT)))) * window.screen_height
+    hand = text.draw_hand(rng, book, max(5.0, tall))
+    sheet = overlays.Sheet(window.screen_width, window.screen_height, hand, overlays.draw_style(rng))
+    return overlays.screen_lines(rng, book, sheet)
+
+
+def _shifted(lines: list[Line], window: Window) -> list[Line]:
+    return [replace(line, x=line.x - window.x, y=line.y - window.y) for line in lines]
+
+
+def saturate(rng: np.random.Generator, pixels: Picture) -> None:
+    """Overexposed patches, so that white text has to be found on white."""
+    for _ in range(int(rng.integers(1, 3))):
+        highlights(rng, pixels)
+        side = int(rng.uniform(0.2, 0.7) * pixels.shape[0])
+        glow = np.asarray(Image.fromarray(drawn(32, 32, "ellipse", [(10, 10), (21, 21)], 0, 3.2)).resize((side, side)))
+        x, y = (int(rng.uniform(-0.3, 1.0) * one) for one in pixels.shape[1::-1])
+        blend(pixels, glow, x, y, (255, 250, 245), float(rng.uniform(0.5, 1.0)))
