@@ -58,7 +58,7 @@ class RestlessEngine(BrightEngine):
 
     def run(self, slot: Slot) -> None:
         slot.score[...] = 0
-        slot.score[20 * self.runs, 20 * self.runs] = 255
+        slot.score[28 * (self.runs // 3), 36 * (self.runs % 3)] = 255
         self.runs += 1
 
 
