@@ -30,12 +30,16 @@ class Detector:
         height, width = engine.slots[0].pixels.shape[:2]
         self._canvas = (height, width)
 
-    def look(self, page: Page, stages: Stages) -> Mask:
+    def look(self, page: Page, stages: Stages, at_least: int = 0) -> Mask:
         """Find the text of one page, in whichever of its renderings it shows; the mask lies on the page's own grid.
-        Raises BadFile and DeviceLost, never guesses."""
-        return reduce(Mask.union, (self._look(page, rendering, stages) for rendering in range(page.renderings)))
 
-    def _look(self, page: Page, rendering: int, stages: Stages) -> Mask:
+        at_least : a cell's score must reach this too, 0..255
+        Raises BadFile and DeviceLost, never guesses.
+        """
+        threshold = max(self.threshold, at_least)
+        return reduce(Mask.union, (self._look(page, rendering, threshold, stages) for rendering in range(page.renderings)))
+
+    def _look(self, page: Page, rendering: int, threshold: int, stages: Stages) -> Mask:
         zoom = scale.scale_for(page.size, self._canvas)
         reduced = zoom.reduced(page.size)
         views = scale.views(reduced, self._canvas)
@@ -56,17 +60,17 @@ class Detector:
                 with stages("infer"):
                     self.engine.run(slot)
                 with stages("mask"):
-                    parts.append((view, self._hot(slot, view)))
+                    parts.append((view, self._hot(slot, view, threshold)))
         with stages("mask"):
             return mask.from_hot(mask.stitch(parts, reduced), zoom, page.size, page.cell)
 
-    def _hot(self, slot: Slot, view: scale.View) -> Cells:
+    def _hot(self, slot: Slot, view: scale.View, threshold: int) -> Cells:
         """(height / 4, width / 4) bool: where the view holds text."""
         rows, columns = -(-view.height // STRIDE), -(-view.width // STRIDE)
         score = slot.score[:rows, :columns]
         if self.mode == "mask" or slot.geometry is None:
-            return score >= self.threshold
-        boxes = rbox.locality_aware_nms(rbox.decode(score, slot.geometry[:rows, :columns], self.threshold))
+            return score >= threshold
+        boxes = rbox.locality_aware_nms(rbox.decode(score, slot.geometry[:rows, :columns], threshold))
         return rbox.hot_map(boxes, (rows, columns))
 
     @contextmanager
