@@ -97,12 +97,16 @@ def _upright(parsed: Jpeg, colorspace: str) -> tuple[Jpeg, str]:
     if not (whole and readable):
         return _encoded_anew(parsed, colorspace), TURNED_BY_PIXELS
     try:
-        return markers.parse(turbo.transform(parsed.clean, _refuse_wild, operation=_OPERATIONS[value])), TURNED_LOSSLESSLY
+        return markers.parse(turbo.transform(parsed.clean, _refuse_wild_row, operation=_OPERATIONS[value])), TURNED_LOSSLESSLY
     except turbo.TurboError as error:
         raise _refusal(error) from error
 
 
-def _refuse_wild(_component: int, _row: int, blocks: turbo.Coefficients) -> None:
+def _refuse_wild_row(_component: int, _row: int, blocks: turbo.Coefficients) -> None:
+    _refuse_wild(blocks)
+
+
+def _refuse_wild(blocks: turbo.Coefficients) -> None:
     """Broken data decode to values that baseline has no code for (T.81 tables F.1 and F.2); libjpeg-turbo's fast encoder does not
     look and would write nonsense. Raises BadFile."""
     low, high = blocks.min(), blocks.max()
@@ -174,19 +178,22 @@ class JpegPicture:
 
         def blacken(component: int, row: int, blocks: turbo.Coefficients) -> None:
             if source is not None:
-                _refuse_wild(component, row, blocks)
                 source[component][row] = blocks
             hit = covered[component][row]
             if hit.any():
                 blocks[hit] = black[component]
 
         finished = self._transform(blacken, output=True)
+        for plane in source or ():  # at once, which takes a tenth of the time of row by row
+            _refuse_wild(plane.reshape(-1, turbo.BLOCK))
         self._source = source or self._source
         return finished
 
     def check(self, finished: bytes, masks: Sequence[Mask]) -> JpegPicture:
-        """Read the finished bytes back: every coefficient must be the source's, or black under the mask. Written once more they
-        must give the same file to the byte, so that nothing else is in it. Raises BadFile("not-faithful")."""
+        """Read the finished bytes back: every coefficient must be the source's, or black under the mask; without what decoding does
+        not need the file must be the same to the byte, and libjpeg must find nothing odd in it. (It does not see up to four bytes of
+        padding after the last MCU, its bit buffer; writing the file once more would, for a third of the time of all this.)
+        Raises BadFile("not-faithful")."""
         (mask,) = matching(masks, self.pages)
         again = self._reopened(finished)
         covered, black, source = self._covered(mask), again._black(), self._coefficients()
@@ -202,8 +209,7 @@ class JpegPicture:
             if not np.array_equal(blocks, expected):
                 raise BadFile("not-faithful", f"the finished JPEG differs from its source in component {component}, row of blocks {row}")
 
-        if again._transform(compare, output=True, strict=True) != finished:
-            raise BadFile("not-faithful", "the finished JPEG holds more than the picture: a marker, or bytes between or after")
+        again._transform(compare, output=False, strict=True)
         if left:
             raise BadFile("not-faithful", f"the finished JPEG lacks {left} rows of blocks")
         return again
@@ -214,6 +220,8 @@ class JpegPicture:
             again = JpegPicture(parsed, _agreed(parsed))
         except BadFile as error:
             raise BadFile("not-faithful", f"the finished file cannot be read: {error.reason}") from error
+        if parsed.clean != finished:
+            raise BadFile("not-faithful", "the finished JPEG holds more than the picture: a marker, or bytes between or after")
         if again._layout() != self._layout():
             raise BadFile("not-faithful", "the finished JPEG has another size, subsampling, colour space or quantisation")
         return again

@@ -36,7 +36,9 @@ _NAMES = ("libturbojpeg.so.0", "libturbojpeg.so")
 _TJPF_RGB = 0
 _TJFLAG_LIMITSCANS = 32768  # more than 500 scans: an error instead of minutes of work
 _TJXOPT_PERFECT, _TJXOPT_NOOUTPUT, _TJXOPT_COPYNONE = 1, 16, 64
-_BLOCK = 64
+BLOCK = 64
+"""Coefficients of a block."""
+
 _HARMLESS = re.compile(r"Corrupt JPEG data: \d+ extraneous bytes before marker 0xd9")
 """The one warning that leaves the picture whole: padding between its last MCU and the end marker, which some cameras write."""
 
@@ -160,7 +162,7 @@ def transform(data: bytes, row_filter: RowFilter, *, operation: int = NO_OPERATI
             return 0
         try:
             blocks = (ctypes.c_int16 * (array.w * 8)).from_address(address)
-            row_filter(component, array.y // 8, np.frombuffer(blocks, np.int16).reshape(-1, _BLOCK))
+            row_filter(component, array.y // 8, np.frombuffer(blocks, np.int16).reshape(-1, BLOCK))
         except BaseException as error:  # noqa: BLE001 - nothing may cross the C frame; it is raised below
             failure.append(error)
             return -1

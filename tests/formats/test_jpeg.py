@@ -290,7 +290,7 @@ class TestCheck:
         self.refused(with_segments(self.finished, segment(0xFE, b"x")), "holds more")
         self.refused(with_segments(self.finished, segment(0xE1, b"Exif\x00\x00")), "holds more")
         self.refused(self.finished + b"\x00", "holds more")
-        self.refused(self.finished[:-2] + b"\x00\xff\xd9", "holds more")
+        self.refused(self.finished[:-2] + bytes(5) + b"\xff\xd9", "extraneous")
         self.refused(self.finished[:13] + b"\x48" + self.finished[14:], "holds more")
 
     def test_another_picture(self) -> None:
