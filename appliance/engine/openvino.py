@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
 import json
 import logging
 import os
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from appliance.engine import STRIDE, EngineOptions, Slot
@@ -22,7 +23,24 @@ DIGEST = hashlib.sha256().digest_size
 
 def open_engine(options: EngineOptions) -> OpenVinoEngine:
     """Compile the model (from the cache when it is there). Raises BadConfig when the model is not one of ours."""
-    return OpenVinoEngine(options)
+    with _kept_signal_stack():
+        return OpenVinoEngine(options)
+
+
+class _SignalStack(ctypes.Structure):
+    _fields_ = (("address", ctypes.c_void_p), ("flags", ctypes.c_int), ("size", ctypes.c_size_t))
+
+
+@contextmanager
+def _kept_signal_stack() -> Iterator[None]:
+    """Give the thread its alternate signal stack back. OpenVINO 2026.4 replaces it while it compiles and unmaps its own when it
+    closes; a signal after that, where Python's faulthandler is on, crashed the process."""
+    libc, kept = ctypes.CDLL(None), _SignalStack()
+    libc.sigaltstack(None, ctypes.byref(kept))
+    try:
+        yield
+    finally:
+        libc.sigaltstack(ctypes.byref(kept), None)
 
 
 class OpenVinoEngine:

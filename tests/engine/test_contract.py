@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -137,6 +139,28 @@ def test_closed_means_closed(opened: Open) -> None:
     engine.close()
     with pytest.raises(DeviceLost):
         engine.run(slot)
+
+
+def test_a_signal_after_closing_is_survived(tmp_path: Path) -> None:
+    """OpenVINO left the main thread with a signal stack that it had unmapped."""
+    code = f"""
+import faulthandler, os, pathlib, signal
+faulthandler.enable()
+from appliance.engine import EngineOptions, open_engine
+from appliance.engine.model import load_model
+model = load_model("mask")
+options = EngineOptions(model.path, model.sha256, 1, 0, pathlib.Path({str(tmp_path)!r}))
+for _ in range(2):
+    for engine in [open_engine("openvino", options) for _ in range(2)]:
+        engine.close()
+    del engine
+heard = []
+signal.signal(signal.SIGTERM, lambda *_: heard.append(1))
+os.kill(os.getpid(), signal.SIGTERM)
+print(len(heard))
+"""
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (result.returncode, result.stdout) == (0, "1\n"), result.stderr
 
 
 def test_an_unknown_engine_is_refused_by_name(tmp_path: Path) -> None:
