@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 from pathlib import Path
 
 CHUNK = 1 << 20
@@ -67,7 +68,10 @@ def move(source: Path, target: Path, temporary: str) -> None:
     except OSError as error:
         if error.errno != errno.EXDEV:
             raise
-        _move_copy(source, target, target.with_name(temporary))
+        if stat.S_ISREG(source.lstat().st_mode):
+            _move_copy(source, target, target.with_name(temporary))
+        else:
+            source.unlink()  # a link or a pipe that somebody put in the file's place holds nothing to copy, and a pipe would hang
     fsync_folder(target.parent)
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -68,6 +69,19 @@ def test_a_move_that_fails_leaves_the_source_and_nothing_else(home: Path, monkey
     with pytest.raises(OSError, match="full"):
         files.move(source, target, ".part")
     assert {path.name: path.read_bytes() for path in home.iterdir()} == {"source": b"original"}
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.symlink_to("/etc/passwd")], ids=["pipe", "link"])
+def test_what_holds_nothing_is_not_copied(home: Path, monkeypatch: pytest.MonkeyPatch, make: Callable[[Path], None]) -> None:
+    source = home / "source"
+    make(source)
+
+    def other_file_system(*_: object) -> None:
+        raise OSError(errno.EXDEV, "other file system")
+
+    monkeypatch.setattr(os, "replace", other_file_system)
+    files.move(source, home / "target", ".part")
+    assert list(home.iterdir()) == []
 
 
 def test_a_file_system_that_cannot_sync_folders_is_forgiven(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
