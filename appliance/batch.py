@@ -10,6 +10,7 @@ import os
 import re
 import stat
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -98,14 +99,13 @@ def find_harm(items: Sequence[Item], inputs: Iterable[Path], to: Places) -> str 
             if place.resolve().is_relative_to(folder.resolve()):
                 return f"{place} lies in {folder}, where the originals are; choose another folder"
     sources = {item.source.resolve() for item in items}
-    taken: set[Path] = set()
-    for path in (path for item in items for path in _written(item, to)):
+    written = Counter(path for item in items for path in _written(item, to))
+    for path, times in written.items():
         if path in sources:
             return f"{path} is an original and would be overwritten; choose another folder"
         further = FURTHER_PAGE.fullmatch(path.name)
-        if path in taken or (further and path.with_name(further[1]) in taken):
+        if times > 1 or (further and path.with_name(further[1]) in written):
             return f"two files would both be written to {path}; redact them into different folders"
-        taken.add(path)
     return None
 
 

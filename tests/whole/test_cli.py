@@ -82,6 +82,7 @@ def test_refusals_are_told_apart_and_change_the_exit_code(pictures: Path, tmp_pa
         (["pictures/a.jpg", "again/a.jpg", "--out", "out"], "both be written"),
         (["again/a.jpg", "again/a.tif", "--out", "out", "--masks", "masks"], "both be written"),
         (["again/a.tif", "again/a.png-2.jpg", "--out", "out", "--masks", "masks"], "both be written"),
+        (["again/a.png-2.jpg", "again/a.tif", "--out", "out", "--masks", "masks"], "both be written"),
     ],
 )
 def test_a_command_that_would_do_harm_is_refused(
