@@ -93,13 +93,11 @@ def _lane(line: socket.socket, detector: Detector, limits: Limits, max_bytes: in
             return
         source, target = descriptors
         try:
-            answer: dict[str, Any] = {"done": _serve(source, target, detector, limits, max_bytes).to_json()}
+            answer = deliver(target, *redact(read_whole(source, max_bytes), detector, limits))
         except BadFile as error:
             answer = {"bad_file": [error.code, error.reason]}
         except DeviceLost as error:
             answer = {"device_lost": [error.call, error.detail]}
-        except OSError as error:  # the result could not be written: not the file's fault
-            answer = {"os_error": error.errno}
         except MemoryError:
             answer = {"bad_file": ["too-large", "the picture needs more memory than limits.memory_mib allows"]}
         finally:
@@ -108,12 +106,16 @@ def _lane(line: socket.socket, detector: Detector, limits: Limits, max_bytes: in
         wire.send(line, answer)
 
 
-def _serve(source: int, target: int, detector: Detector, limits: Limits, max_bytes: int) -> Report:
-    finished, report = redact(read_whole(source, max_bytes), detector, limits)
+def deliver(target: int, finished: bytes, report: Report) -> dict[str, Any]:
+    """Write the result; the answer to the daemon. A disk that fails is not the file's fault, and the one OSError that is answered:
+    any other comes from a decoder and is a crash."""
     rest = memoryview(finished)
-    while rest:
-        rest = rest[os.write(target, rest) :]
-    return report
+    try:
+        while rest:
+            rest = rest[os.write(target, rest) :]
+    except OSError as error:
+        return {"os_error": error.errno}
+    return {"done": report.to_json()}
 
 
 def read_whole(source: int, max_bytes: int) -> bytes:

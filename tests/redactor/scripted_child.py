@@ -35,6 +35,7 @@ def lane(line: socket.socket) -> None:
             time.sleep(0.3)
         answers = {
             "damaged": {"bad_file": ["damaged", "broken picture"]},
+            "full": {"os_error": 28},
             "lost": {"device_lost": ["cuInit", "999"]},
         }
         os.write(target, b"result")

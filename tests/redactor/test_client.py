@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import os
 import sys
 import threading
@@ -61,6 +62,14 @@ def test_a_refused_picture_costs_nothing_else(start: Start, tmp_path: Path) -> N
     with pytest.raises(BadFile, match="broken picture") as caught:
         redact(redactor, "damaged", tmp_path)
     assert caught.value.code == "damaged"
+    assert redact(redactor, "fine", tmp_path)
+
+
+def test_a_full_disk_is_neither_the_files_fault_nor_the_redactors(start: Start, tmp_path: Path) -> None:
+    redactor = start()
+    with pytest.raises(OSError) as caught:
+        redact(redactor, "full", tmp_path)
+    assert caught.value.errno == errno.ENOSPC
     assert redact(redactor, "fine", tmp_path)
 
 
