@@ -85,6 +85,11 @@ def grid(size: tuple[int, int], cell: tuple[int, int]) -> tuple[int, int]:
     return -(-size[0] // cell[0]), -(-size[1] // cell[1])
 
 
+def ceil_eighths(size: tuple[int, int], num: int) -> tuple[int, int]:
+    """(height, width) of a picture of size (height, width) px reduced to num/8, rounded up as TurboJPEG's TJSCALED does."""
+    return -(-size[0] * num // 8), -(-size[1] * num // 8)
+
+
 @dataclass(frozen=True)
 class Report:
     """What was done to one file; holds nothing that came from the picture but the mask.

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from appliance.types import ceil_eighths
+
 EIGHTHS = 8
 """Scales are eighths, as JPEG's DCT gives them for less than a full decode."""
 
@@ -34,8 +36,8 @@ class Scale:
             raise ValueError(f"a scale of {self.num}/8 is not between 1/8 and 16/8")
 
     def reduced(self, size: tuple[int, int]) -> tuple[int, int]:
-        """(height, width) of the reduced picture: rounded up, as TJSCALED does."""
-        return -(-size[0] * self.num // EIGHTHS), -(-size[1] * self.num // EIGHTHS)
+        """(height, width) of the reduced picture."""
+        return ceil_eighths(size, self.num)
 
 
 @dataclass(frozen=True)

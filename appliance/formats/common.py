@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from appliance.errors import BadFile
-from appliance.types import Mask, Pixels
+from appliance.types import Mask, Pixels, ceil_eighths
 
 PROFILE_DROPPED = "ICC profile dropped, colours are now taken for sRGB"
 
@@ -74,11 +74,6 @@ class Picture(Protocol):
         equal elsewhere; no other structure. Returns the reopened picture, so that the detector can look again.
         Raises BadFile("not-faithful")."""
         ...
-
-
-def ceil_eighths(size: tuple[int, int], num: int) -> tuple[int, int]:
-    """(height, width) of a picture reduced to num/8; TurboJPEG's TJSCALED."""
-    return -(-size[0] * num // 8), -(-size[1] * num // 8)
 
 
 def check_request(page: Page, num: int, out: Pixels, rendering: int) -> None:

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from appliance.errors import BadFile
-from appliance.formats.common import Limits, ceil_eighths, check_request, matching
-from appliance.types import Mask, Pixels
+from appliance.formats.common import Limits, check_request, matching
+from appliance.types import Mask, Pixels, ceil_eighths
 
 CELL = (8, 8)
 """Cells of the masks; any size would do, this one keeps masks small."""

@@ -41,7 +41,6 @@ class _Child:
 
     process: subprocess.Popen[bytes]
     info: EngineInfo
-    lines: tuple[socket.socket, ...]
     idle: queue.SimpleQueue[socket.socket] = field(default_factory=queue.SimpleQueue)
     buried: threading.Event = field(default_factory=threading.Event)
 
@@ -167,9 +166,9 @@ class RedactorProcess:
         process = subprocess.Popen([*self._program, self._settings(theirs)], pass_fds=theirs, stdin=subprocess.DEVNULL)
         for _, end in pairs:
             end.close()
-        lines = tuple(ours for ours, _ in pairs)
+        lines = [ours for ours, _ in pairs]
         try:
-            child = _Child(process, self._greeting(lines[0]), lines)
+            child = _Child(process, self._greeting(lines[0]))
         except BaseException:
             process.kill()
             process.wait()

@@ -14,7 +14,7 @@ from PIL import Image
 
 from appliance.errors import BadFile
 from appliance.formats import exif, ifd, open_picture, png, sniff, turbo
-from appliance.formats.common import ceil_eighths
+from appliance.types import ceil_eighths
 
 PALETTE = Image.fromarray(scene(40, 56)).quantize(32)
 ROTATED = b"Exif\x00\x00MM\x00*\x00\x00\x00\x08\x00\x01\x01\x12\x00\x03\x00\x00\x00\x01\x00\x06" + bytes(6)

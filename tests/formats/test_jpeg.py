@@ -12,9 +12,9 @@ from PIL import Image, ImageOps
 
 from appliance.errors import BadFile
 from appliance.formats import markers, open_picture, turbo
-from appliance.formats.common import PROFILE_DROPPED, Limits, ceil_eighths
+from appliance.formats.common import PROFILE_DROPPED, Limits
 from appliance.formats.jpeg import TURNED_BY_PIXELS, TURNED_LOSSLESSLY
-from appliance.types import Mask
+from appliance.types import Mask, ceil_eighths
 
 SIZES = [(64, 96), (61, 83), (17, 200), (8, 8), (1, 1), (33, 5)]
 

@@ -14,9 +14,9 @@ from PIL import Image, PngImagePlugin
 
 from appliance.errors import BadFile
 from appliance.formats import bmp, ifd, open_picture, png, tiff
-from appliance.formats.common import PROFILE_DROPPED, Limits, ceil_eighths
+from appliance.formats.common import PROFILE_DROPPED, Limits
 from appliance.formats.raster import NO_BLACK, TURNED, RasterPicture, pack, unpack
-from appliance.types import Mask
+from appliance.types import Mask, ceil_eighths
 
 COMPRESSIONS = ("raw", "tiff_lzw", "tiff_adobe_deflate", "packbits")
 
