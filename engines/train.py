@@ -32,6 +32,7 @@ from tqdm import tqdm
 from engines.east import East, EastSize, parameter_count
 from engines.losses import Losses, east_losses
 from engines.recipe import Recipe, from_dict, read_recipe
+from engines.start import load_average, load_exported
 from engines.synth.backgrounds import Backgrounds
 from engines.synth.fonts import FontBook, find_faces, system_faces
 from engines.synth.scene_text import Photo, draw_scene_crop, load_scene_text
@@ -39,6 +40,7 @@ from engines.synth.screens import draw_crop
 from engines.synth.targets import draw_targets
 
 SHELF = 32  # crops drawn with the same few faces
+FIRST_CROPS = 64  # shown to an exported network, to learn the statistics of its layers
 LOG_EVERY = 20
 COLUMNS = ("step", "total", "dice", "cross", "overlap", "angle", "rate", "seconds")
 
@@ -121,12 +123,12 @@ def restore(path: Path) -> Run:
     return run
 
 
-def load_average(path: Path) -> East:
-    """The averaged network of a checkpoint, ready to use."""
-    state = torch.load(path, map_location="cpu", weights_only=True)
-    network = East(EastSize(**state["size"]))
-    network.load_state_dict(state["average"])
-    return network.eval()
+def start(path: Path, run: Run, material: Material) -> East:
+    """The network to begin from, out of a checkpoint or an exported boxes file. Raises ValueError when its size is not the run's."""
+    if path.suffix != ".onnx":
+        return load_average(path)
+    crops = Crops(run.recipe, material)
+    return load_exported(path, run.network.size, to_input(torch.stack([crops[index][0] for index in range(FIRST_CROPS)])))
 
 
 def learning_rate(recipe: Recipe, step: int) -> float:
@@ -252,7 +254,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--scene-text", type=Path, help="folder of ICDAR 2015's form, images/ and gt/gt_STEM.txt; for recipes with scene_share"
     )
-    parser.add_argument("--start", type=Path, help="checkpoint whose weights to begin from (fine-tuning); ignored when resuming")
+    parser.add_argument("--start", type=Path, help="checkpoint or exported boxes file to begin from (fine-tuning); ignored when resuming")
     parser.add_argument("--workers", type=int, default=2, help="processes that draw crops (default 2)")
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1, help="threads of the network (default: all cores)")
     parser.add_argument("--stop-at", type=int, help="stop at this step although the recipe goes on; resume later")
@@ -265,10 +267,6 @@ def main(arguments: list[str] | None = None) -> None:
     torch.set_num_threads(args.threads)
     latest = args.out / "checkpoint.pt"
     run = restore(latest) if latest.exists() else new_run(read_recipe(args.recipe))
-    if args.start and not latest.exists():
-        begin = load_average(args.start).state_dict()
-        run.network.load_state_dict(begin)
-        run.average.load_state_dict(begin)
     book = FontBook.of(find_faces(args.fonts) if args.fonts else system_faces())
     data = run.recipe.data
     store = Backgrounds.load(args.frames, args.photos, data)
@@ -280,7 +278,12 @@ def main(arguments: list[str] | None = None) -> None:
         f"{len(store.frames)} frames ({len(store.hard)} of {len(data.hard)} hard ones), {len(store.photos)} photographs, "
         f"{len(photos)} photographs with labelled text, from step {run.step}"
     )
-    train(run, args.out, Material(book, store, photos), args.workers, args.stop_at)
+    material = Material(book, store, photos)
+    if args.start and not latest.exists():
+        begin = start(args.start, run, material).state_dict()
+        run.network.load_state_dict(begin)
+        run.average.load_state_dict(begin)
+    train(run, args.out, material, args.workers, args.stop_at)
 
 
 if __name__ == "__main__":
