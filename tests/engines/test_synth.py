@@ -183,8 +183,9 @@ def test_sample_writes_pictures_and_labels(tmp_path: Path):
 def test_preview_draws_every_part(tmp_path: Path):
     empty = tmp_path / "no-fonts"
     empty.mkdir()
-    main(["preview", "--out", str(tmp_path / "out"), "--fonts", str(empty)])
-    assert {path.stem for path in (tmp_path / "out").iterdir()} == {"text", "backgrounds", "decoys", "overlays", "degrade"}
+    main(["preview", "--out", str(tmp_path / "out"), "--fonts", str(empty), "--scene-text", str(scene_folder(tmp_path))])
+    parts = {"text", "backgrounds", "decoys", "overlays", "degrade", "scene-text"}
+    assert {path.stem for path in (tmp_path / "out").iterdir()} == parts
 
 
 def test_odd_sizes_are_refused():
