@@ -33,7 +33,9 @@ def test_hashes_match(card, name):
 
 @pytest.mark.parametrize("name", VARIANTS)
 def test_variants_were_made_from_the_weights_that_are_there(card, name):
-    assert card["files"][name]["made_from"] == card["files"]["east-mask.onnx"]["sha256"], "stale: python -m engines.quantize engines/weights"
+    assert card["files"][name]["made_from"] == card["files"]["east-mask.onnx"]["sha256"], (
+        "stale: python -m engines.quantize engines/weights"
+    )
 
 
 def test_no_file_lies_there_that_the_card_does_not_name(card):
