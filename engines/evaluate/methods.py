@@ -22,6 +22,7 @@ from appliance.formats import Limits, open_picture
 from appliance.types import Cells, Mode
 from engines.card import BOXES_FILE, MASK_FILE
 
+FILES: dict[Mode, str] = {"mask": MASK_FILE, "boxes": BOXES_FILE}
 Quads = NDArray[np.float64]
 """(n, 4, 2) corners x, y, picture px."""
 
@@ -127,16 +128,22 @@ class Network:
         return Maps(parts, scale, page.size, page.cell)
 
 
-def open_networks(path: Path) -> list[Network]:
-    """One network of an ONNX file; both modes of a checkpoint of engines.train, which are exported for it."""
+def open_networks(path: Path, name: str = "") -> list[Network]:
+    """One network of an ONNX file; both modes of a folder of engines.export or of a checkpoint of engines.train, which is exported
+    for it.
+
+    name : instead of the file's or folder's
+    """
+    if path.is_dir():
+        return [Network(path / file, f"{name or path.name}, {mode}") for mode, file in FILES.items()]
     if path.suffix != ".pt":
-        return [Network(path)]
+        return [Network(path, name)]
     from engines.export import Options, export
     from engines.train import load_average
 
     with tempfile.TemporaryDirectory() as folder:
         export(load_average(path), Path(folder), Options())
-        return [Network(Path(folder) / file, f"{path.parent.name} {mode}") for file, mode in ((MASK_FILE, "mask"), (BOXES_FILE, "boxes"))]
+        return open_networks(Path(folder), name or path.parent.name)
 
 
 @dataclass(frozen=True)

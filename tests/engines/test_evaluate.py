@@ -15,7 +15,7 @@ from PIL import Image
 pytest.importorskip("scipy")
 pytest.importorskip("tqdm")
 
-from engines.evaluate import matching
+from engines.evaluate import matching, peers, table1
 from engines.evaluate.__main__ import main
 from engines.evaluate.matching import Matches, match
 from engines.evaluate.measure import Pictures, by_height, measure
@@ -188,6 +188,49 @@ def test_networks_find_drawn_text_where_it_is(tmp_path: Path, size: tuple[int, i
         if network.mode == "boxes":
             bounds = matching.bounds_of(found.quads)
             assert match(boxes((x0, y0, x1, y1)), matching.lines(bounds), boxes()).matched == 1
+
+
+TESSERACT = """#!/bin/sh
+if [ "$1" = --version ]; then echo "tesseract 9.9"; exit; fi
+printf 'level\tleft\ttop\twidth\theight\tconf\ttext\n4\t0\t0\t90\t90\t-1\t\n5\t10\t20\t30\t12\t96\t"a\n5\t60\t20\t9\t9\t95\t \n'
+"""
+
+
+def test_peers_that_are_missing_are_named(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    found, absent = peers.installed()
+    assert found == []
+    assert "pip install rapidocr" in absent[0] and "apt-get install tesseract-ocr" in absent[1]
+
+
+@pytest.fixture
+def only_tesseract(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "tesseract").write_text(TESSERACT)
+    (tmp_path / "bin" / "tesseract").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:/usr/bin:/bin")
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+
+
+def test_a_peers_words_are_removed_as_they_are(drawn: Path, only_tesseract: None):
+    (peer,), _ = peers.installed()
+    assert peer.name == "Tesseract 9.9"
+    found = peer.look(drawn / "images" / "picture-0.png").at(64)
+    assert found.quads.tolist() == [[[10, 20], [40, 20], [40, 32], [10, 32]]]
+    assert found.mask.shape == (180, 240) and found.mask[20:33, 10:41].all() and found.mask.sum() == 13 * 31
+
+
+def test_table_1_has_every_stage_and_peer_or_says_what_is_missing(drawn: Path, only_tesseract: None, capsys: pytest.CaptureFixture[str]):
+    arguments = [str(drawn / "images"), str(drawn / "labels.json"), "--general", str(WEIGHTS), "--out", str(drawn / "table1.md")]
+    table1.main([*arguments, "--part", "picture-1"])
+    text = (drawn / "table1.md").read_text()
+    assert text in capsys.readouterr().out
+    names = [line.split("|")[1].strip() for line in text.splitlines() if line.startswith("| ")]
+    ours = [f"{stage}, {mode}" for stage in ("EAST general", "EAST augmented + fine-tuned") for mode in ("mask", "boxes")]
+    assert names[2:7] == [*ours, "Tesseract 9.9"]
+    assert names[-1] == "EAST (augmented + fine-tuned)" and "on its own pictures" in text
+    assert "EAST augmented: no checkpoint was given (--augmented)" in text and "RapidOCR is not installed" in text
 
 
 def test_recall_is_told_by_the_height_at_the_detector():

@@ -100,8 +100,8 @@ def test_a_checkpoint_is_evaluated_in_both_modes(tmp_path: Path):
         warnings.simplefilter("ignore")
         networks = open_networks(tmp_path / "checkpoint.pt")
     assert [(network.name, network.mode) for network in networks] == [
-        (f"{tmp_path.name} mask", "mask"),
-        (f"{tmp_path.name} boxes", "boxes"),
+        (f"{tmp_path.name}, mask", "mask"),
+        (f"{tmp_path.name}, boxes", "boxes"),
     ]
     Image.fromarray(np.random.default_rng(5).integers(0, 256, (64, 96, 3), np.uint8)).save(tmp_path / "one.png")
     assert all(network.look(tmp_path / "one.png").at(200).mask.shape == (64, 96) for network in networks)
