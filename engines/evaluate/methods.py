@@ -139,7 +139,7 @@ def open_networks(path: Path, name: str = "") -> list[Network]:
     if path.suffix != ".pt":
         return [Network(path, name)]
     from engines.export import Options, export
-    from engines.train import load_average
+    from engines.start import load_average
 
     with tempfile.TemporaryDirectory() as folder:
         export(load_average(path), Path(folder), Options())

@@ -23,6 +23,7 @@ from engines.card import Training, data_entries, write_card
 from engines.east import East, EastSize
 from engines.evaluate.methods import open_networks
 from engines.recipe import Recipe
+from engines.start import load_exported
 
 pytestmark = pytest.mark.train
 
@@ -105,3 +106,19 @@ def test_a_checkpoint_is_evaluated_in_both_modes(tmp_path: Path):
     ]
     Image.fromarray(np.random.default_rng(5).integers(0, 256, (64, 96, 3), np.uint8)).save(tmp_path / "one.png")
     assert all(network.look(tmp_path / "one.png").at(200).mask.shape == (64, 96) for network in networks)
+
+
+def test_an_exported_network_is_trained_on_from_its_own_answers(exported):
+    out, _, pixels, _, _ = exported
+    inputs = training.to_input(torch.from_numpy(pixels))
+    others = torch.rand(2, 3, 64, 96, generator=torch.Generator().manual_seed(1)) * 2 - 1
+    network = load_exported(out / export.BOXES_FILE, EastSize.slim(), others)
+    with torch.inference_mode():
+        score, geometry = network(inputs)
+        found = infer(out / export.BOXES_FILE, pixels)
+        assert np.abs(torch.sigmoid(score[:, 0]).numpy() * 255 - found["score"]).max() <= 1
+        assert np.allclose(geometry.permute(0, 2, 3, 1).numpy(), found["geometry"], rtol=1e-2, atol=1e-2)
+        for wanted, got in zip(network(others), network.train()(others)):  # the batch whose statistics the norms were given
+            assert torch.allclose(wanted, got, rtol=1e-2, atol=1e-2)
+    with pytest.raises(ValueError, match=r"for stem.0.weight, this recipe's network needs \(32, 3, 3, 3\)"):
+        load_exported(out / export.BOXES_FILE, EastSize(stem=32), inputs)
