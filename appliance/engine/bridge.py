@@ -66,6 +66,19 @@ class Library:
             return []
         return [getattr(self.module.BuilderFlag, name) for name in FLAGS[precision]]
 
+    def aim(self, config: Any, target: str) -> None:
+        """Say which GPU to build for. TensorRT builds for the one that is here; RTX for a common range, unless told which.
+
+        target : a member of RTX's ComputeCapability such as "SM86", or "" for the GPU that is here
+        """
+        if self.name != "tensorrt_rtx":
+            if target:
+                raise BadConfig("engine", f"TensorRT builds for the GPU it runs on, not for {target}")
+            return
+        config.num_compute_capabilities = 1
+        if not config.set_compute_capability(getattr(self.module.ComputeCapability, target or "CURRENT"), 0):
+            raise BadConfig("engine", f"this TensorRT for RTX does not build for {target or 'this GPU'}")
+
     def memory_of(self, engine: Any) -> int:
         """Bytes of device memory that one execution context of this engine takes."""
         size = getattr(engine, "device_memory_size_v2", None)
