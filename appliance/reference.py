@@ -23,7 +23,7 @@ SEEDS = (1, 2, 3, 4)
 AGREES_FROM = 0.99
 """Share of cells two masks must have in common, of those either has. Below, an engine is not used."""
 
-LINES = ("ID: 0815-4711", "Name: MUSTERFRAU, ERIKA", "Sex: F  Age: 57", "D.O.B.: 12/08/1967", "23/11/2026", "14:05:37", "CVP:1", "G:N  Eh:A1")
+LINES = ("ID: 0815-4711", "Name: MUSTERFRAU, ERIKA", "Sex: F  Age: 57", "D.O.B.: 12/08/1967", "23/11/2026", "14:05:37", "CVP:1", "G:N E:A1")
 
 
 @dataclass(frozen=True, eq=False)

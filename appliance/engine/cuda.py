@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
-import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from appliance.errors import BadConfig, DeviceLost

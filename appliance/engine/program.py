@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from appliance.engine import STRIDE
@@ -114,7 +115,7 @@ class Program:
             track = self.track(first)
             self.enqueue(track, blocks, first)
             self._cuda.synchronize(track.stream)
-            track.graphs[first] = self._cuda.capture(track.stream, lambda track=track, first=first: self.enqueue(track, blocks, first))
+            track.graphs[first] = self._cuda.capture(track.stream, partial(self.enqueue, track, blocks, first))
 
     def close(self) -> None:
         """Contexts before their engine, and the engine before the runtime, which is the caller's."""

@@ -26,7 +26,7 @@ from appliance.engine.bridge import Library, open_library
 from appliance.engine.cuda import Cuda
 from appliance.engine.plans import Choice, Key
 from appliance.engine.program import TRACKS, Blocks, Program
-from appliance.errors import AnonBoxError, BadConfig, DeviceLost
+from appliance.errors import BadConfig, DeviceLost
 from appliance.types import EngineInfo
 
 log = logging.getLogger("anonbox.engine")
@@ -41,7 +41,7 @@ def open_engine(options: EngineOptions) -> TensorRtEngine:
 
 def key_of(library: Library, cuda: Cuda, options: EngineOptions) -> Key:
     """What a plan for this model must have been built for."""
-    files = {source.precision: source.sha256 for source in plans.sources(options.model, library.is_strongly_typed)}
+    files = {str(source.precision): source.sha256 for source in plans.sources(options.model, library.is_strongly_typed)}
     return Key(f"{library.name} {library.version}", cuda.name, cuda.capability, files)
 
 
