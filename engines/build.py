@@ -46,6 +46,7 @@ NVCC = ("nvcc", "/usr/local/cuda/bin/nvcc")
 """JetPack does not put CUDA on the PATH."""
 
 TIMINGS = "timing.cache"
+MOST_SAID = 400  # characters of a parser's message; it goes on for pages
 
 Say = Callable[[str], None]
 
@@ -96,7 +97,7 @@ def _parse(trt: Any, logger: Any, network: Any, source: Source) -> None:
     parser = trt.OnnxParser(network, logger)
     if not parser.parse(source.path.read_bytes()):
         errors = [parser.get_error(index).desc() for index in range(parser.num_errors)] or [_last(logger.errors)]
-        raise BadConfig("weights", f"TensorRT's parser refuses {source.path.name}: {'; '.join(errors)}")
+        raise BadConfig("weights", f"TensorRT's parser refuses {source.path.name}: {' '.join('; '.join(errors).split())[:MOST_SAID]}")
 
 
 def _last(errors: list[str]) -> str:
@@ -151,7 +152,7 @@ def compile_kernel(folder: Path, capability: tuple[int, int]) -> tuple[str, str]
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
         if done.returncode:
-            raise BadConfig("engine", f"nvcc cannot compile {KERNELS.name}: {done.stderr.strip().splitlines()[-1:]}")
+            raise BadConfig("engine", f"nvcc cannot compile {KERNELS.name}: {' '.join(done.stderr.split())}")
         return name, plans.save(folder, name, target.read_bytes())
     finally:
         target.unlink(missing_ok=True)

@@ -31,6 +31,9 @@ from appliance.types import EngineInfo
 
 log = logging.getLogger("anonbox.engine")
 
+RUNS = 50
+"""Launches in a row that are timed together."""
+
 CLOSED = DeviceLost("TensorRT run", "the engine is closed")
 
 
@@ -121,14 +124,14 @@ class TensorRtEngine:
         facts: Facts = self._ask(_facts)
         return facts
 
-    def time_ms(self, runs: int = 50) -> float:
+    def time_ms(self) -> float:
         """Milliseconds a picture takes on the GPU when launches follow each other, median of three tries."""
-        time: float = self._ask(lambda device: _time(device, runs))
+        time: float = self._ask(_time)
         return time
 
-    def time_feeds_ms(self, runs: int = 50) -> dict[str, float]:
+    def time_feeds_ms(self) -> dict[str, float]:
         """The same with the frame in mapped memory, and in device memory with a copy before: what zero-copy is worth here."""
-        times: dict[str, float] = self._ask(lambda device: _time_feeds(device, runs))
+        times: dict[str, float] = self._ask(_time_feeds)
         return times
 
     def close(self) -> None:
@@ -294,15 +297,15 @@ def _facts(device: _Device) -> Facts:
     )
 
 
-def _time(device: _Device, runs: int) -> float:
+def _time(device: _Device) -> float:
     """The last program of the device: the group's where there is one."""
     program = device.programs[-1]
     assert device.blocks is not None
     blocks = device.blocks
-    return _median_ms(device.cuda, program, runs, lambda: program.launch(blocks, 0)) / program.plan.batch
+    return _median_ms(device.cuda, program, lambda: program.launch(blocks, 0)) / program.plan.batch
 
 
-def _time_feeds(device: _Device, runs: int) -> dict[str, float]:
+def _time_feeds(device: _Device) -> dict[str, float]:
     program = device.programs[0]
     assert device.blocks is not None
     blocks, cuda = device.blocks, device.cuda
@@ -315,8 +318,8 @@ def _time_feeds(device: _Device, runs: int) -> dict[str, float]:
         cuda.copy(copied, frame, track.stream)
         program.enqueue(track, elsewhere, 0)
 
-    times = {"mapped": _median_ms(cuda, program, runs, lambda: program.enqueue(track, blocks, 0))}
-    times["device"] = _median_ms(cuda, program, runs, with_copy)
+    times = {"mapped": _median_ms(cuda, program, lambda: program.enqueue(track, blocks, 0))}
+    times["device"] = _median_ms(cuda, program, with_copy)
     return times
 
 
@@ -324,17 +327,17 @@ def _at(block: Any, pointer: int) -> Any:
     return type(block)(block.array, pointer)
 
 
-def _median_ms(cuda: Cuda, program: Program, runs: int, launch: Any) -> float:
-    """Milliseconds a launch, of `runs` in a row in one stream; the median of three such rows."""
+def _median_ms(cuda: Cuda, program: Program, launch: Any) -> float:
+    """Milliseconds a launch, of RUNS in a row in one stream; the median of three such rows."""
     stream, rows = program.track(0).stream, []
     for _ in range(3):
         start, end = cuda.timer(), cuda.timer()
         cuda.record(start, stream)
-        for _ in range(runs):
+        for _ in range(RUNS):
             launch()
         cuda.record(end, stream)
         cuda.wait(end)
-        rows.append(cuda.milliseconds(start, end) / runs)
+        rows.append(cuda.milliseconds(start, end) / RUNS)
     return sorted(rows)[1]
 
 
