@@ -11,6 +11,7 @@ import json
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +35,7 @@ class Frame:
     boxes: tuple[tuple[int, int, int, int], ...]
 
 
+@lru_cache(maxsize=len(SEEDS))
 def frame(seed: int, size: tuple[int, int]) -> Frame:
     """A soft red scene on black with white or yellow text in a left column; size : (height, width), text 2.8 % of the height."""
     rng = np.random.default_rng(seed)

@@ -18,7 +18,6 @@ import shutil
 import subprocess
 import sys
 import time
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -86,7 +85,7 @@ def build(library: Library, order: Order, timings: bytes = b"") -> tuple[bytes, 
     if order.detailed:
         config.profiling_verbosity = trt.ProfilingVerbosity.DETAILED
     library.aim(config, order.target)
-    cache = _timing_cache(config, timings)
+    cache = _timing_cache(config, timings) if library.has_timing_cache else None
     plan = builder.build_serialized_network(network, config)
     if plan is None:
         raise DeviceLost("build_serialized_network", _last(logger.errors))
@@ -105,7 +104,7 @@ def _last(errors: list[str]) -> str:
 
 
 def _timing_cache(config: Any, timings: bytes) -> Any:
-    """The cache given, an empty one when it is another version's or another device's, None where there are none."""
+    """The cache given, or an empty one when it is another version's or another device's."""
     for content in dict.fromkeys((timings, b"")):
         cache = config.create_timing_cache(content)
         if cache is not None and config.set_timing_cache(cache, False):
@@ -134,11 +133,10 @@ def feed_planes(network: Any, feed: Any) -> None:
     network.remove_tensor(feed)
 
 
-def convolution_types(report: str) -> Counter[str]:
-    """What the builder's layer report (logger.layers) says that convolutions read: "Int8", "Half" or "Float" -> how many."""
-    lines = [line for line in report.splitlines() if "LayerType: correlation" in line or "LayerType: CaskConvolution" in line]
-    found = (re.search(r"Inputs: \[.*?Datatype: (\w+)", line) for line in lines)
-    return Counter(match[1] for match in found if match)
+def convolution_types(report: str) -> dict[str, str]:
+    """What each convolution reads, by the builder's layer report (logger.layers): its name -> "Int8", "Half" or "Float"."""
+    pattern = re.compile(r"Name: (\S+), LayerType: (?:correlation|CaskConvolution), Inputs: \[.*?Datatype: (\w+)")
+    return {match[1]: match[2] for match in map(pattern.match, report.splitlines()) if match}
 
 
 def compile_kernel(folder: Path, capability: tuple[int, int]) -> tuple[str, str]:

@@ -7,6 +7,7 @@
 | precision comes from | flags and Q/DQ | flags and Q/DQ | the ONNX file | the ONNX file | the ONNX file |
 | BuilderFlag.FP16, INT8 | set | set | forbidden | absent | absent |
 | engine.device_memory_size | there | there | there | only _v2 | only _v2 |
+| timing cache | there | there | there | there | deprecated, does nothing |
 
 Bits are never written as numbers: they moved. All else that the rest uses (name-based tensors, execute_async_v3) is alike in all.
 """
@@ -55,6 +56,10 @@ class Library:
         """Whether layers run in the types that the ONNX file gives them. RTX counts its versions anew and always does."""
         return self.name == "tensorrt_rtx" or self.release >= STRONG_FROM
 
+    @property
+    def has_timing_cache(self) -> bool:
+        return self.name != "tensorrt_rtx"
+
     def network_flags(self) -> int:
         wanted = (["EXPLICIT_BATCH"] if self.release < BATCH_UNTIL else []) + (["STRONGLY_TYPED"] if self.is_strongly_typed else [])
         members = [getattr(self.module.NetworkDefinitionCreationFlag, name, None) for name in wanted]
@@ -76,7 +81,8 @@ class Library:
                 raise BadConfig("engine", f"TensorRT builds for the GPU it runs on, not for {target}")
             return
         config.num_compute_capabilities = 1
-        if not config.set_compute_capability(getattr(self.module.ComputeCapability, target or "CURRENT"), 0):
+        capability = getattr(self.module.ComputeCapability, target or "CURRENT", None)
+        if capability is None or not config.set_compute_capability(capability, 0):
             raise BadConfig("engine", f"this TensorRT for RTX does not build for {target or 'this GPU'}")
 
     def memory_of(self, engine: Any) -> int:
