@@ -153,6 +153,10 @@ def status(config_path: Path | None, box: Path | None, as_json: bool) -> None:
         click.echo(f"{now.state}{': ' + now.detail if now.detail else ''}")
         click.echo(f"waiting {now.waiting}, in work {now.working}, done today {now.done_today}, ever {now.done_ever}")
         click.echo(f"quarantined {now.refused_ever}, left in the drop folder {sum(now.left.values())}")
+        if now.engine and now.engine.note:
+            click.echo(f"{now.engine.name} runs {now.engine.note}")
+        if now.health and now.health.throttling:
+            click.echo(f"slowed down: {now.health.throttling}")
         click.echo(f"{now.images_per_minute} pictures in the last minute, {now.free_bytes / 2**30:.1f} GiB free, version {now.version}")
     sys.exit(0 if now.state not in {"Needs attention", "Stopped"} else 1)
 

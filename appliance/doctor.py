@@ -123,7 +123,8 @@ def _redactor(config: Config, cache: Path) -> Iterator[Check]:
         return
     try:
         info = redactor.info
-        yield Check("engine", "ok", f"{info.name}, {info.precision}, model {info.model}, on {info.device}, {redactor.lanes} lanes")
+        detail = f"{info.name}, {info.precision}, model {info.model}, on {info.device}, {redactor.lanes} lanes"
+        yield Check("engine", "note" if info.note else "ok", f"{detail}{' ' * bool(info.note)}{info.note}")
         if redactor.is_sandboxed:
             yield Check("sandbox", "ok", "the redactor can open no file and no socket")
         else:

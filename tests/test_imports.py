@@ -28,7 +28,7 @@ MAY_IMPORT = {
     "reference": BASE,
     "prepare": BASE | {"intake", "status"},
     "selftest": BASE | {"redactor", "engine", "status", "intake", "reference", "formats"},
-    "cli": BASE | {"intake", "redactor", "status", "batch", "doctor", "prepare", "selftest"},
+    "cli": BASE | {"intake", "redactor", "status", "batch", "doctor", "prepare", "selftest", "engine"},
     "__main__": {"cli"},
     "__init__": set(),
 }
@@ -80,7 +80,7 @@ def test_a_library_has_one_home(library: str) -> None:
 
 @pytest.mark.parametrize("path", [path for path in FILES if part(path) == "intake"], ids=lambda path: path.name)
 def test_the_daemon_knows_the_redactor_only_by_its_protocol(path: Path) -> None:
-    allowed = {"appliance.redactor", "appliance.redactor.Redactor", "appliance.status"}
+    allowed = {"appliance.redactor", "appliance.redactor.Redactor", "appliance.status", "appliance.status.health"}
     foreign = {name for name in imports(path) if name.startswith(("appliance.redactor", "appliance.status"))}
     assert all(name in allowed or name.startswith("appliance.status.snapshot") for name in foreign)
 
