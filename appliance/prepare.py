@@ -13,9 +13,10 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
+from contextlib import closing
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import appliance
 from appliance.config import Config
@@ -55,15 +56,12 @@ def ensure_plans(config: Config, folder: Path, say: Say, *, builder: tuple[str, 
 
 def _follow(process: subprocess.Popen[str], say: Say) -> None:
     text, outcome = "looking for the engine's plans", None
-    try:
-        for line in _lines(process.stdout):
+    with closing(_lines(process)) as lines:
+        for line in lines:
             if line is not None:
                 text = line.get("progress", text)
                 outcome = line if "progress" not in line else outcome
             say(text)
-    finally:
-        process.kill()
-        process.wait()
     if outcome is None:
         raise DeviceLost("engine build", f"the builder ended (status {process.returncode}); what it said stands above")
     if "bad_config" in outcome:
@@ -72,26 +70,33 @@ def _follow(process: subprocess.Popen[str], say: Say) -> None:
         raise DeviceLost("engine build", outcome["down"])
 
 
-def _lines(pipe: IO[str] | None) -> Iterator[dict[str, Any] | None]:
-    """What the builder says, line by line; None every few seconds in which it says nothing."""
-    assert pipe is not None
+def _lines(process: subprocess.Popen[str]) -> Generator[dict[str, Any] | None, None, None]:
+    """What the builder says, line by line; None every few seconds in which it says nothing. It has ended when this ends, and ends when
+    this is left."""
     lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
 
     def read() -> None:
-        for line in pipe:
+        for line in process.stdout or ():
             lines.put(line)
         lines.put(None)
 
-    threading.Thread(target=read, daemon=True, name="builder").start()
-    while True:
-        try:
-            line = lines.get(timeout=SAID_EVERY_S)
-        except queue.Empty:
-            yield None
-            continue
-        if line is None:
-            return
-        yield json.loads(line)
+    reader = threading.Thread(target=read, daemon=True, name="builder")
+    reader.start()
+    try:
+        while True:
+            try:
+                line = lines.get(timeout=SAID_EVERY_S)
+            except queue.Empty:
+                yield None
+                continue
+            if line is None:
+                process.wait()
+                return
+            yield json.loads(line)
+    finally:
+        process.kill()
+        reader.join()
+        process.communicate()
 
 
 class Announcer:

@@ -36,7 +36,7 @@ ONE_HOME = {
     "openvino": {"engine/openvino.py"},
     "tensorrt": {"engine/bridge.py"},
     "pycuda": {"engine/cuda.py"},
-    "jetson_utils": {"doctor.py"},
+    "jetson_utils": {"formats/reduce.py"},
     "flask": {"status/page.py"},
     "waitress": {"status/page.py"},
     "watchfiles": {"intake/watch.py"},

@@ -21,6 +21,7 @@ from appliance.engine import EngineOptions, open_engine
 from appliance.engine.model import load_model
 from appliance.errors import AnonBoxError, BadConfig, BadFile, DeviceLost
 from appliance.formats import Limits
+from appliance.formats.reduce import use_gpu
 from appliance.redactor import sandbox, wire
 from appliance.redactor.detector import Detector
 from appliance.redactor.redact import redact
@@ -48,6 +49,8 @@ def main(argument: str) -> int:
     try:
         detector = _open(settings)
         limits = Limits(max_pixels=settings.max_pixels)
+        if settings.engine == "tensorrt":
+            use_gpu()
         warm_up(detector, limits)
         sandbox.limit_resources(settings.memory_mib, LARGEST_SAMPLE * settings.max_pixels + ROOM_FOR_HEADERS)
         locked = sandbox.lock_down(gpu=settings.engine == "tensorrt")

@@ -137,7 +137,7 @@ def _power_mode(root: Path) -> str:
     match = re.search(r"pmode:0*(\d+)", _text(root / "var/lib/nvpmodel/status"))
     if not match:
         return ""
-    names = dict(re.findall(r"<\s*POWER_MODEL\s+ID=(\d+)\s+NAME=(\S+?)\s*>", _text(root / "etc/nvpmodel.conf")))
+    names: dict[str, str] = dict(re.findall(r"<\s*POWER_MODEL\s+ID=(\d+)\s+NAME=(\S+?)\s*>", _text(root / "etc/nvpmodel.conf")))
     return names.get(match[1], match[1])
 
 
