@@ -186,6 +186,30 @@ def doctor(config_path: Path | None, box: Path | None, as_json: bool, config_exa
 
 
 @cli.command()
+@config_option
+@box_option
+@click.option("--json", "as_json", is_flag=True, help='Print {"ok", "checks": [{"name", "status", "detail"}]}.')
+def selftest(config_path: Path | None, box: Path | None, as_json: bool) -> None:
+    """Try everything the box needs on this very machine: engine, masks, sandbox, watchdog. Exit code 0 only if all that applies passed.
+
+    Takes half a minute, on a new GPU minutes more. Run it as the user the box runs as. The report holds no picture and no patient data.
+    """
+    from appliance.selftest import SelfTest
+
+    config = load(config_path, box=box)
+    cache = _plans(config) if os.access(config.folders.state, os.W_OK) else _user_cache()
+    checks = []
+    for check in SelfTest(config, cache, lambda text: None if as_json else click.echo(f"... {text}", err=True)).run():
+        checks.append(check)
+        if not as_json:
+            click.echo(f"{check.status:>14}  {check.name}: {check.detail}")
+    ok = all(check.status != "failed" for check in checks)
+    if as_json:
+        click.echo(json.dumps({"ok": ok, "checks": [asdict(check) for check in checks]}, indent=1))
+    sys.exit(0 if ok else 1)
+
+
+@cli.command()
 @click.argument("inputs", nargs=-1, required=True, type=click.Path(exists=False, path_type=Path))
 @click.option("--out", required=True, type=FOLDER, help="Folder for the results; made if missing; results of the same name are replaced.")
 @click.option("--masks", type=FOLDER, help="Folder for one PNG a picture, STEM.png, 255 = removed.")

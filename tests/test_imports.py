@@ -27,7 +27,8 @@ MAY_IMPORT = {
     "doctor": BASE | {"redactor", "formats", "intake"},
     "reference": BASE,
     "prepare": BASE | {"intake", "status"},
-    "selftest": BASE | {"redactor", "engine", "status", "intake", "reference", "formats"},
+    "rehearsal": BASE | {"redactor", "reference"},
+    "selftest": BASE | {"redactor", "engine", "status", "intake", "reference", "formats", "prepare", "rehearsal"},
     "cli": BASE | {"intake", "redactor", "status", "batch", "doctor", "prepare", "selftest", "engine"},
     "__main__": {"cli"},
     "__init__": set(),
@@ -41,7 +42,7 @@ ONE_HOME = {
     "waitress": {"status/page.py"},
     "watchfiles": {"intake/watch.py"},
     "systemd": {"intake/notify.py"},
-    "PIL": {"formats", "redactor/warmup.py", "batch.py", "detect/rbox.py", "reference.py"},
+    "PIL": {"formats", "redactor/warmup.py", "batch.py", "detect/rbox.py", "reference.py", "rehearsal.py"},
     "torch": set(),
     "engines": {"cli.py"},  # the builder, by hand
 }

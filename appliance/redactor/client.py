@@ -87,6 +87,11 @@ class RedactorProcess:
     def lanes(self) -> int:
         return self._lanes
 
+    @property
+    def process_id(self) -> int:
+        """Of the living redactor."""
+        return self._living().process.pid
+
     def peak_mib(self) -> int:
         """The most memory the living redactor ever had resident, MiB."""
         child = self._living()
