@@ -62,9 +62,9 @@ def work_of(model: Path) -> Work:
     macs = moved = 0
     for operation in ov.Core().read_model(str(model)).get_ops():
         if operation.get_type_name() == "Convolution":
-            source, kernel = operation.input(0).shape, operation.input(1).shape
-            outputs = _product(operation.output(0).shape)
-            macs += outputs * _product(kernel[1:])
+            source, kernel = operation.get_input_shape(0), operation.get_input_shape(1)
+            outputs = _product(operation.get_output_shape(0))
+            macs += outputs * _product(list(kernel)[1:])
             moved += _product(source) + outputs
     return Work(macs, moved)
 
