@@ -8,7 +8,7 @@ BOX ?= box
 PIP = -m pip --disable-pip-version-check install --quiet
 
 .DEFAULT_GOAL := test
-.PHONY: run test test-train setup style lock train clean
+.PHONY: run test test-train setup style lock fonts train clean
 
 run: setup
 	@echo "Drop pictures into $(BOX)/in; results come to $(BOX)/out. Ctrl-C stops the box."
@@ -44,6 +44,24 @@ $(TRAIN_VENV)/.train: requirements/train.lock pyproject.toml
 	$(TRAIN_VENV)/bin/python $(PIP) torch==2.13.0
 	$(TRAIN_VENV)/bin/python $(PIP) --no-deps --no-build-isolation -e .
 	touch $@
+
+# the faces the training draws with, from Debian and Fontsource
+fonts: runs/fonts/.fonts
+runs/fonts/.fonts: deploy/fonts.sh engines/fonts/package-lock.json
+	deploy/fonts.sh runs/fonts
+	touch $@
+
+# The network from nothing, about an hour and a half on two cores; started again it goes on. All folders are optional:
+#   make train FRAMES=endoscopic-frames-without-text PHOTOS=photographs-without-text SCENE_TEXT=icdar2015-with-images-and-gt
+# Without SCENE_TEXT it begins with the overlays.
+TRAIN = $(TRAIN_VENV)/bin/python -m engines.train --fonts runs/fonts --fonts /usr/share/fonts $(FRAMES:%=--frames %) $(PHOTOS:%=--photos %)
+train: $(TRAIN_VENV)/.train fonts
+ifdef SCENE_TEXT
+	$(TRAIN) --recipe engines/recipes/general.toml --out runs/general --scene-text $(SCENE_TEXT)
+	$(TRAIN) --recipe engines/recipes/augmented.toml --out runs/augmented --scene-text $(SCENE_TEXT) --start runs/general/checkpoint.pt
+endif
+	$(TRAIN) --recipe engines/recipes/overlays.toml --out runs/overlays $(if $(SCENE_TEXT),--start runs/augmented/checkpoint.pt)
+	$(TRAIN_VENV)/bin/python -m engines.export runs/overlays/checkpoint.pt --out runs/weights
 
 style: $(VENV)/.dev
 	$(VENV)/bin/ruff check --fix

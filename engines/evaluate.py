@@ -42,7 +42,7 @@ def _open_checkpoint(path: Path) -> Look:
     import torch
 
     from engines.export import MaskGraph, fused
-    from engines.train import load_average
+    from engines.start import load_average
 
     graph = MaskGraph(fused(load_average(path))).eval()
 

@@ -27,7 +27,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from engines.card import BOXES_FILE, CARD_FILE, MASK_FILE, FileCard, Training, data_entries, file_card, write_card
 from engines.east import STRIDE, ConvNorm, East
-from engines.train import load_average
+from engines.start import load_average
 
 OPSET = 17
 HEIGHT, WIDTH = 576, 960  # the product's canvas, px

@@ -8,12 +8,15 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from engines.synth.backgrounds import Choice
 from engines.synth.screens import Mix
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """rate falls from `rate` to a hundredth of it along a cosine, after `warmup` steps; ema : share kept a step."""
+    """rate falls from `rate` to a hundredth of it along a cosine, after `warmup` steps; ema : share kept a step; compiled : the
+    network is compiled first (a minute), which more than halves a step; it rounds differently, so curves are the same only among
+    runs that agree in it."""
 
     steps: int = 6000
     batch: int = 16
@@ -24,18 +27,17 @@ class Schedule:
     ema: float = 0.998
     seed: int = 20261123
     bf16: bool = True
+    compiled: bool = True
     save_every: int = 100
 
 
 @dataclass(frozen=True)
-class Data:
-    """frame_share, photo_share : of the backgrounds, the rest is procedural; bitmap_share : bitmap faces on a shelf of faces;
-    exclude : names of background files that hold text and must not be taken for text-free."""
+class Data(Choice):
+    """The backgrounds, and: scene_share : crops of photographs with labelled text instead of drawn overlays; bitmap_share : bitmap
+    faces on a shelf of faces."""
 
-    frame_share: float = 0.7
-    photo_share: float = 0.06
+    scene_share: float = 0.0
     bitmap_share: float = 0.35
-    exclude: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

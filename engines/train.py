@@ -15,6 +15,7 @@ import copy
 import csv
 import math
 import os
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
@@ -31,33 +32,49 @@ from tqdm import tqdm
 from engines.east import East, EastSize, parameter_count
 from engines.losses import Losses, east_losses
 from engines.recipe import Recipe, from_dict, read_recipe
+from engines.start import load_average, load_exported
 from engines.synth.backgrounds import Backgrounds
 from engines.synth.fonts import FontBook, find_faces, system_faces
+from engines.synth.scene_text import Photo, draw_scene_crop, load_scene_text
 from engines.synth.screens import draw_crop
 from engines.synth.targets import draw_targets
 
 SHELF = 32  # crops drawn with the same few faces
+FIRST_CROPS = 64  # shown to an exported network, to learn the statistics of its layers
 LOG_EVERY = 20
 COLUMNS = ("step", "total", "dice", "cross", "overlap", "angle", "rate", "seconds")
+
+
+@dataclass(frozen=True)
+class Material:
+    """What crops are made of: faces, backgrounds, and photographs with labelled text."""
+
+    book: FontBook
+    store: Backgrounds
+    photos: tuple[Photo, ...] = ()
 
 
 class Crops(Dataset[tuple[Tensor, Tensor, Tensor, Tensor]]):
     """Crop number i is always the same for the same seed, whoever draws it and whatever was drawn before."""
 
-    def __init__(self, recipe: Recipe, book: FontBook, store: Backgrounds) -> None:
-        self.recipe, self.book, self.store = recipe, book, store
+    def __init__(self, recipe: Recipe, material: Material) -> None:
+        self.recipe, self.material = recipe, material
 
     def __len__(self) -> int:
         return self.recipe.schedule.steps * self.recipe.schedule.batch
 
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """pixels (side, side, 3) uint8, score and weight (side/4, side/4), geometry (5, side/4, side/4)."""
-        plan = self.recipe.schedule
+        plan, material = self.recipe.schedule, self.material
         rng = np.random.default_rng([plan.seed, index])
-        shelf = self.book.shelf(plan.seed, index // SHELF, self.recipe.data.bitmap_share)
-        drawing = draw_crop(rng, shelf, self.store, plan.side, self.recipe.mix)
-        targets = draw_targets(drawing.boxes, plan.side, plan.side)
-        pixels = torch.from_numpy(np.array(drawing.pixels))  # Pillow's own memory is read-only
+        if rng.random() < self.recipe.data.scene_share:
+            drawn, boxes = draw_scene_crop(rng, material.photos, plan.side, self.recipe.mix.degraded)
+        else:
+            shelf = material.book.shelf(plan.seed, index // SHELF, self.recipe.data.bitmap_share)
+            drawing = draw_crop(rng, shelf, material.store, plan.side, self.recipe.mix)
+            drawn, boxes = drawing.pixels, drawing.boxes
+        targets = draw_targets(boxes, plan.side, plan.side)
+        pixels = torch.from_numpy(np.array(drawn))  # Pillow's own memory is read-only
         return pixels, torch.from_numpy(targets.score), torch.from_numpy(targets.weight), torch.from_numpy(targets.geometry)
 
 
@@ -106,12 +123,12 @@ def restore(path: Path) -> Run:
     return run
 
 
-def load_average(path: Path) -> East:
-    """The averaged network of a checkpoint, ready to use."""
-    state = torch.load(path, map_location="cpu", weights_only=True)
-    network = East(EastSize(**state["size"]))
-    network.load_state_dict(state["average"])
-    return network.eval()
+def start(path: Path, run: Run, material: Material) -> East:
+    """The network to begin from, out of a checkpoint or an exported boxes file. Raises ValueError when its size is not the run's."""
+    if path.suffix != ".onnx":
+        return load_average(path)
+    crops = Crops(run.recipe, material)
+    return load_exported(path, run.network.size, to_input(torch.stack([crops[index][0] for index in range(FIRST_CROPS)])))
 
 
 def learning_rate(recipe: Recipe, step: int) -> float:
@@ -155,12 +172,12 @@ def _follow(run: Run, keep: float) -> None:
                 mean.copy_(now)
 
 
-def batches(run: Run, book: FontBook, store: Backgrounds, workers: int) -> Iterator[list[Tensor]]:
+def batches(run: Run, material: Material, workers: int) -> Iterator[list[Tensor]]:
     """The batches from the run's step on."""
     plan = run.recipe.schedule
     order = range(run.step * plan.batch, plan.steps * plan.batch)
     loader: DataLoader[Any] = DataLoader(
-        Crops(run.recipe, book, store), plan.batch, sampler=order, num_workers=workers,
+        Crops(run.recipe, material), plan.batch, sampler=order, num_workers=workers,
         prefetch_factor=4 if workers else None, worker_init_fn=_single_thread,
     )  # fmt: skip
     return iter(loader)
@@ -170,7 +187,7 @@ def _single_thread(_: int) -> None:
     torch.set_num_threads(1)
 
 
-def train(run: Run, out: Path, book: FontBook, store: Backgrounds, workers: int, stop_at: int | None = None) -> Run:
+def train(run: Run, out: Path, material: Material, workers: int, stop_at: int | None = None) -> Run:
     """To the recipe's last step or to `stop_at`; checkpoints, loss.csv and loss.png go to `out`."""
     plan = run.recipe.schedule
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -181,9 +198,11 @@ def train(run: Run, out: Path, book: FontBook, store: Backgrounds, workers: int,
     last = min(plan.steps, stop_at or plan.steps)
     started, before = time.monotonic(), run.seconds
     run.network.train()
+    if plan.compiled:
+        run.network.compile()
     sums, counted = np.zeros(5), 0
     with tqdm(total=last, initial=run.step, unit="step", mininterval=5.0) as bar:
-        for batch in batches(run, book, store, workers):
+        for batch in batches(run, material, workers):
             if run.step >= last:
                 break
             losses = train_step(run, batch, device)
@@ -232,7 +251,10 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--fonts", type=Path, action="append", default=[], help="folder of ttf, otf, otb or woff2 files; may be repeated")
     parser.add_argument("--frames", type=Path, help="folder of endoscopic frames without any text")
     parser.add_argument("--photos", type=Path, help="folder of general photographs without text")
-    parser.add_argument("--start", type=Path, help="checkpoint whose weights to begin from (fine-tuning); ignored when resuming")
+    parser.add_argument(
+        "--scene-text", type=Path, help="folder of ICDAR 2015's form, images/ and gt/gt_STEM.txt; for recipes with scene_share"
+    )
+    parser.add_argument("--start", type=Path, help="checkpoint or exported boxes file to begin from (fine-tuning); ignored when resuming")
     parser.add_argument("--workers", type=int, default=2, help="processes that draw crops (default 2)")
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1, help="threads of the network (default: all cores)")
     parser.add_argument("--stop-at", type=int, help="stop at this step although the recipe goes on; resume later")
@@ -245,18 +267,23 @@ def main(arguments: list[str] | None = None) -> None:
     torch.set_num_threads(args.threads)
     latest = args.out / "checkpoint.pt"
     run = restore(latest) if latest.exists() else new_run(read_recipe(args.recipe))
-    if args.start and not latest.exists():
-        begin = load_average(args.start).state_dict()
-        run.network.load_state_dict(begin)
-        run.average.load_state_dict(begin)
     book = FontBook.of(find_faces(args.fonts) if args.fonts else system_faces())
     data = run.recipe.data
-    store = Backgrounds.load(args.frames, args.photos, data.frame_share, data.photo_share, data.exclude)
+    store = Backgrounds.load(args.frames, args.photos, data)
+    photos = load_scene_text(args.scene_text) if data.scene_share else ()
+    if data.scene_share and not photos:
+        sys.exit(f"the recipe takes {data.scene_share:.0%} of its crops from labelled photographs; name their folder with --scene-text")
     print(
         f"{parameter_count(run.network)} parameters, {len(book.latin)} outline and {len(book.bitmap)} bitmap faces, "
-        f"{len(store.frames)} frames, {len(store.photos)} photographs, from step {run.step}"
+        f"{len(store.frames)} frames ({len(store.hard)} of {len(data.hard)} hard ones), {len(store.photos)} photographs, "
+        f"{len(photos)} photographs with labelled text, from step {run.step}"
     )
-    train(run, args.out, book, store, args.workers, args.stop_at)
+    material = Material(book, store, photos)
+    if args.start and not latest.exists():
+        begin = start(args.start, run, material).state_dict()
+        run.network.load_state_dict(begin)
+        run.average.load_state_dict(begin)
+    train(run, args.out, material, args.workers, args.stop_at)
 
 
 if __name__ == "__main__":

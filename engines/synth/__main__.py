@@ -1,6 +1,6 @@
 """Look at the synthetic data, or make whole screens of it.
 
-python -m engines.synth preview --out DIR     one picture for each part: text, backgrounds, decoys, overlays, degrade
+python -m engines.synth preview --out DIR     one picture for each part: text, backgrounds, decoys, overlays, degrade (, scene-text)
 python -m engines.synth sample --out DIR --count 20 --size 1920x1080 --seed 1 [--jpeg]     screens and labels.json
 """
 
@@ -22,6 +22,7 @@ from engines.synth.canvas import Picture
 from engines.synth.decoys import KINDS as DECOYS
 from engines.synth.fonts import FontBook, find_faces, system_faces
 from engines.synth.overlays import TextBox
+from engines.synth.scene_text import Photo, draw_scene_crop, load_scene_text
 from engines.synth.screens import draw_crop, draw_screen
 from engines.synth.targets import corners
 
@@ -47,7 +48,7 @@ def with_boxes(pixels: Picture, boxes: tuple[TextBox, ...]) -> Picture:
     return np.asarray(image)
 
 
-def preview(out: Path, seed: int, book: FontBook, store: Backgrounds) -> None:
+def preview(out: Path, seed: int, book: FontBook, store: Backgrounds, photos: tuple[Photo, ...] = ()) -> None:
     """One PNG for each part of the generator."""
     out.mkdir(parents=True, exist_ok=True)
     preview_text(seed, book).save(out / "text.png")
@@ -61,6 +62,9 @@ def preview(out: Path, seed: int, book: FontBook, store: Backgrounds) -> None:
     tile(scenes, 3).save(out / "decoys.png")
     crops = [draw_crop(rng, book.shelf(seed, k), store, SIDE) for k, rng in enumerate(rngs)]
     tile([with_boxes(crop.pixels, crop.boxes) for crop in crops], 5).save(out / "overlays.png")
+    if photos:
+        worn = [draw_scene_crop(rng, photos, SIDE, degraded=k % 2) for k, rng in enumerate(rngs)]
+        tile([with_boxes(pixels, boxes) for pixels, boxes in worn], 5).save(out / "scene-text.png")
     clear = draw_screen(np.random.default_rng(seed), book, store, 640, 512, degraded=0).pixels
     steps: list[Callable[[np.random.Generator, Picture], Picture]] = [
         wear.rescale, wear.jpeg, lambda rng, one: wear.noise(rng, one, 8.0), wear.comb, wear.line_jitter, wear.fringes,
@@ -131,6 +135,7 @@ def main(arguments: list[str] | None = None) -> None:
         one.add_argument("--fonts", type=Path, action="append", default=[], help="font folder (default: the machine's own fonts)")
         one.add_argument("--frames", type=Path, help="folder of endoscopic frames without text (default: procedural scenes)")
         one.add_argument("--photos", type=Path, help="folder of photographs without text")
+    commands.choices["preview"].add_argument("--scene-text", type=Path, help="folder of ICDAR 2015's form, images/ and gt/gt_STEM.txt")
     commands.choices["sample"].add_argument("--count", type=int, default=10)
     commands.choices["sample"].add_argument("--size", type=parse_size, default=(1920, 1080), metavar="WxH", help="default 1920x1080")
     commands.choices["sample"].add_argument("--jpeg", action="store_true", help=f"JPEG at quality {JPEG_QUALITY} instead of PNG")
@@ -138,7 +143,7 @@ def main(arguments: list[str] | None = None) -> None:
     book = FontBook.of(find_faces(args.fonts) if args.fonts else system_faces())
     store = Backgrounds.load(args.frames, args.photos)
     if args.command == "preview":
-        preview(args.out, args.seed, book, store)
+        preview(args.out, args.seed, book, store, load_scene_text(args.scene_text))
     else:
         sample(args.out, args.count, args.size, args.seed, book, store, args.jpeg)
 

@@ -25,36 +25,55 @@ class Backgrounds:
     """Decoded pictures to draw on, and how often each kind is taken.
 
     frames, photos : (h, w, 3) uint8 each; where one list is empty, procedural scenes stand in for it
+    hard : those of the frames that a trained network took for text; hard_share : how often a frame is one of them
     """
 
     frames: list[Picture] = field(default_factory=list)
     photos: list[Picture] = field(default_factory=list)
     frame_share: float = 0.7
     photo_share: float = 0.06
+    hard: list[Picture] = field(default_factory=list)
+    hard_share: float = 0.0
 
     @classmethod
-    def load(
-        cls, frames: Path | None, photos: Path | None, frame_share: float = 0.7, photo_share: float = 0.06,
-        exclude: tuple[str, ...] = (),
-    ) -> Backgrounds:  # fmt: skip
-        return cls(load_folder(frames, exclude), load_folder(photos, exclude), frame_share, photo_share)
+    def load(cls, frames: Path | None, photos: Path | None, choice: Choice | None = None) -> Backgrounds:
+        """Every picture of both folders but those to leave out; hard frames that are not there are passed over."""
+        choice = choice or Choice()
+        stored = load_folder(frames, choice.exclude)
+        hard = [stored[name] for name in choice.hard if name in stored]
+        others = list(load_folder(photos, choice.exclude).values())
+        return cls(list(stored.values()), others, choice.frame_share, choice.photo_share, hard, choice.hard_share)
 
 
-def load_folder(folder: Path | None, exclude: tuple[str, ...] = ()) -> list[Picture]:
-    """Every picture of a folder, decoded once, its longest side at most LONGEST_SIDE px; no folder, no pictures.
+@dataclass(frozen=True)
+class Choice:
+    """Which backgrounds are taken how often; file names, and shares between 0 and 1.
 
-    exclude : file names to leave out, because they hold text after all
+    exclude : pictures that hold text and must not be taken for text-free; hard : see Backgrounds
+    """
+
+    frame_share: float = 0.7
+    photo_share: float = 0.06
+    exclude: tuple[str, ...] = ()
+    hard: tuple[str, ...] = ()
+    hard_share: float = 0.0
+
+
+def load_folder(folder: Path | None, exclude: tuple[str, ...] = ()) -> dict[str, Picture]:
+    """Every picture of a folder by file name, decoded once, its longest side at most LONGEST_SIDE px; no folder, no pictures.
+
+    exclude : file names to leave out
     """
     if folder is None:
-        return []
-    pictures = []
+        return {}
+    pictures = {}
     for path in sorted(folder.iterdir()):
         if path.suffix.lower() in PICTURE_SUFFIXES and path.name not in exclude:
             with Image.open(path) as file:
                 file.draft("RGB", (LONGEST_SIDE, LONGEST_SIDE))
                 image = file.convert("RGB")
                 image.thumbnail((LONGEST_SIDE, LONGEST_SIDE), Image.Resampling.BOX)
-                pictures.append(np.asarray(image))
+                pictures[path.name] = np.asarray(image)
     return pictures
 
 
@@ -65,7 +84,8 @@ def view(rng: np.random.Generator, store: Backgrounds, width: int, height: int, 
     """
     kind = rng.random()
     if real and store.frames and kind < store.frame_share:
-        return recolour(rng, _cut(rng, store.frames, width, height))
+        pictures = store.hard if store.hard and rng.random() < store.hard_share else store.frames
+        return recolour(rng, _cut(rng, pictures, width, height))
     if real and store.photos and kind > 1 - store.photo_share:
         return recolour(rng, _cut(rng, store.photos, width, height))
     if rng.random() < 0.04:

@@ -265,7 +265,7 @@ def scattered(rng: np.random.Generator, book: FontBook, area: tuple[int, int, in
     x, y, w, h = area
     lines = []
     for _ in range(count):
-        tall = height * float(rng.uniform(0.8, 1.4)) if height else float(np.exp(rng.uniform(np.log(5.0), np.log(30.0))))
+        tall = height * float(rng.uniform(0.8, 1.4)) if height else float(np.exp(rng.uniform(np.log(5.0), np.log(38.0))))
         said, hand = writing.content(rng, book, writing.draw_hand(rng, book, tall))
         turn = float(rng.normal(0, 0.12)) if rng.random() < 0.08 else 0.0
         at = (x + float(rng.uniform(-0.05, 0.95)) * w, y + float(rng.uniform(-0.01, 0.98)) * h)

@@ -65,7 +65,7 @@ def draw_crop(rng: np.random.Generator, book: FontBook, store: Backgrounds, side
     else:
         pixels = view(rng, store, side, side) if rng.random() < 0.9 else _plain(rng, side)
         lines = [] if bare else overlays.scattered(rng, book, (0, 0, side, side), int(rng.integers(1, 9)))
-    if rng.random() < 0.1:
+    if rng.random() < 0.14:
         saturate(rng, pixels)
     return finish(rng, pixels, lines, mix)
 

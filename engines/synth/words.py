@@ -101,7 +101,9 @@ def number(rng: np.random.Generator) -> str:
 
 
 def digits(rng: np.random.Generator) -> str:
-    """A bare counter: one or two digits, seldom three; the thin 1 is the hardest and the most frequent."""
+    """A bare counter: one or two digits, seldom three; the thin 1 is the hardest and the most frequent. Now and then a lone letter."""
+    if rng.random() < 0.2:
+        return pick(rng, CAPITALS)
     return some(rng, DIGITS + "11", 1, 2 if rng.random() < 0.85 else 3)
 
 

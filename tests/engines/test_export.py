@@ -21,6 +21,7 @@ from engines import train as training
 from engines.card import Training, data_entries, write_card
 from engines.east import East, EastSize
 from engines.recipe import Recipe
+from engines.start import load_exported
 
 pytestmark = pytest.mark.train
 
@@ -102,3 +103,19 @@ def test_checkpoint_and_onnx_evaluate_alike(tmp_path: Path):
     one, other = (evaluate.open_weights(tmp_path / name)(picture).astype(int) for name in ("checkpoint.pt", export.MASK_FILE))
     assert one.shape == (16, 24)
     assert np.abs(one - other).max() <= 2
+
+
+def test_an_exported_network_is_trained_on_from_its_own_answers(exported):
+    out, _, pixels, _, _ = exported
+    inputs = training.to_input(torch.from_numpy(pixels))
+    others = torch.rand(2, 3, 64, 96, generator=torch.Generator().manual_seed(1)) * 2 - 1
+    network = load_exported(out / export.BOXES_FILE, EastSize.slim(), others)
+    with torch.inference_mode():
+        score, geometry = network(inputs)
+        found = infer(out / export.BOXES_FILE, pixels)
+        assert np.abs(torch.sigmoid(score[:, 0]).numpy() * 255 - found["score"]).max() <= 1
+        assert np.allclose(geometry.permute(0, 2, 3, 1).numpy(), found["geometry"], rtol=1e-2, atol=1e-2)
+        for wanted, got in zip(network(others), network.train()(others)):  # the batch whose statistics the norms were given
+            assert torch.allclose(wanted, got, rtol=1e-2, atol=1e-2)
+    with pytest.raises(ValueError, match=r"for stem.0.weight, this recipe's network needs \(32, 3, 3, 3\)"):
+        load_exported(out / export.BOXES_FILE, EastSize(stem=32), inputs)

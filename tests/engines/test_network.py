@@ -23,11 +23,11 @@ from engines.synth.screens import Mix
 pytestmark = pytest.mark.train
 
 TINY = Recipe(
-    schedule=Schedule(steps=24, batch=4, side=96, warmup=4, rate=4e-3, save_every=8, ema=0.9, bf16=False),
+    schedule=Schedule(steps=24, batch=4, side=96, warmup=4, rate=4e-3, save_every=8, ema=0.9, bf16=False, compiled=False),
     mix=Mix(text_free=0.1, decoys=0.1, degraded=0.3),
     network={"stem": 16, "widths": (16, 16, 16, 16), "blocks": (1, 1, 1, 1), "merge": (16, 16, 16)},
 )
-BOOK = FontBook.of((BUILT_IN,))
+MATERIAL = training.Material(FontBook.of((BUILT_IN,)), Backgrounds())
 RECIPES = Path(training.__file__).parent / "recipes"
 
 
@@ -91,10 +91,10 @@ def test_training_lowers_the_loss_and_resumes_exactly(tmp_path: Path):
     whole, halves = tmp_path / "whole", tmp_path / "halves"
     for out in (whole, halves):
         out.mkdir()
-    run = training.train(training.new_run(TINY), whole, BOOK, Backgrounds(), workers=0)
+    run = training.train(training.new_run(TINY), whole, MATERIAL, workers=0)
     first = [row["total"] for row in run.rows]
-    training.train(training.new_run(TINY), halves, BOOK, Backgrounds(), workers=0, stop_at=11)
-    again = training.train(training.restore(halves / "checkpoint.pt"), halves, BOOK, Backgrounds(), workers=0)
+    training.train(training.new_run(TINY), halves, MATERIAL, workers=0, stop_at=11)
+    again = training.train(training.restore(halves / "checkpoint.pt"), halves, MATERIAL, workers=0)
     assert again.step == run.step == 24
     assert first[-1] < first[0]
     for one, other in zip(run.network.state_dict().values(), again.network.state_dict().values()):
@@ -107,7 +107,7 @@ def test_training_lowers_the_loss_and_resumes_exactly(tmp_path: Path):
 
 def test_command_trains_and_goes_on(tmp_path: Path):
     recipe = tmp_path / "tiny.toml"
-    recipe.write_text("[schedule]\nsteps = 4\nbatch = 2\nside = 64\nbf16 = false\nsave_every = 2\n")
+    recipe.write_text("[schedule]\nsteps = 4\nbatch = 2\nside = 64\nbf16 = false\ncompiled = false\nsave_every = 2\n")
     fonts = tmp_path / "none"
     fonts.mkdir()
     command = ["--recipe", str(recipe), "--out", str(tmp_path / "run"), "--fonts", str(fonts), "--workers", "0", "--threads", "1"]

@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from engines.synth import decoys, degrade, text, words
+from engines.synth import decoys, degrade, scene_text, text, words
 from engines.synth.__main__ import main, parse_size
-from engines.synth.backgrounds import Backgrounds, load_folder, recolour, scene, view
+from engines.synth.backgrounds import Backgrounds, Choice, load_folder, recolour, scene, view
 from engines.synth.fonts import BUILT_IN, FontBook, covers, find_faces
 from engines.synth.overlays import Line, Style, TextBox, paint
 from engines.synth.screens import Mix, draw_crop, draw_screen
-from engines.synth.targets import draw_targets
+from engines.synth.targets import corners, draw_targets
 
 BOOK = FontBook.of((BUILT_IN,))
 STORE = Backgrounds()
@@ -141,7 +141,7 @@ def test_each_decoy_draws_in_place(decoy):
 def test_backgrounds_come_from_a_folder(tmp_path: Path):
     Image.new("RGB", (200, 150), (0, 0, 250)).save(tmp_path / "a.png")
     (tmp_path / "notes.txt").write_text("not a picture")
-    store = Backgrounds(load_folder(tmp_path), [], frame_share=1.0)
+    store = Backgrounds(list(load_folder(tmp_path).values()), frame_share=1.0)
     assert len(store.frames) == 1
     assert view(rng(5), store, 64, 64).shape == (64, 64, 3)
     assert recolour(rng(5), store.frames[0]).shape == (150, 200, 3)
@@ -183,8 +183,9 @@ def test_sample_writes_pictures_and_labels(tmp_path: Path):
 def test_preview_draws_every_part(tmp_path: Path):
     empty = tmp_path / "no-fonts"
     empty.mkdir()
-    main(["preview", "--out", str(tmp_path / "out"), "--fonts", str(empty)])
-    assert {path.stem for path in (tmp_path / "out").iterdir()} == {"text", "backgrounds", "decoys", "overlays", "degrade"}
+    main(["preview", "--out", str(tmp_path / "out"), "--fonts", str(empty), "--scene-text", str(scene_folder(tmp_path))])
+    parts = {"text", "backgrounds", "decoys", "overlays", "degrade", "scene-text"}
+    assert {path.stem for path in (tmp_path / "out").iterdir()} == parts
 
 
 def test_odd_sizes_are_refused():
@@ -197,3 +198,74 @@ def test_odd_sizes_are_refused():
 def test_synth_needs_no_torch():
     code = "import sys, engines.synth.__main__; assert not {'torch', 'onnx', 'scipy'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def scene_folder(folder: Path) -> Path:
+    """Two pictures in ICDAR 2015's form: a level and an upright word, and one that nobody can read."""
+    (folder / "images").mkdir()
+    (folder / "gt").mkdir()
+    for number in (1, 2):
+        picture = np.zeros((240, 400, 3), np.uint8)
+        picture[100:120, 50:150] = 255
+        Image.fromarray(picture).save(folder / "images" / f"img_{number}.png")
+    words_in = "50,100,150,100,150,120,50,120,Genaxis\n300,200,300,140,320,140,320,200,up\n"
+    (folder / "gt" / "gt_img_1.txt").write_text("\ufeff" + words_in, encoding="utf-8")
+    (folder / "gt" / "gt_img_2.txt").write_text("50,100,150,100,150,120,50,120,###\n", encoding="utf-8")
+    return folder
+
+
+def test_scene_text_is_read_with_its_angles(tmp_path: Path):
+    first, second = scene_text.load_scene_text(scene_folder(tmp_path))
+    level, upright = first.boxes
+    assert (level.cx, level.cy, level.width, level.height, level.angle) == (100, 110, 100, 20, 0)
+    assert (upright.cx, upright.cy, upright.width, upright.height) == (310, 170, 20, 60)
+    assert abs(upright.angle) < 1e-9
+    assert not second.boxes[0].care
+    assert scene_text.load_scene_text(None) == ()
+
+
+def test_a_turned_word_keeps_its_place_and_angle():
+    box = TextBox(200, 100, 80, 20, angle=0.3)
+    again = scene_text.box_of([value for point in corners(box) for value in point], "x")
+    assert np.allclose([again.cx, again.cy, again.width, again.height, again.angle], [200, 100, 80, 20, 0.3])
+
+
+@pytest.mark.parametrize("line", ["1,2,3", "a,b,c,d,e,f,g,h,word"])
+def test_a_broken_label_is_named(tmp_path: Path, line: str):
+    folder = scene_folder(tmp_path)
+    (folder / "gt" / "gt_img_1.txt").write_text(f"50,100,150,100,150,120,50,120,fine\n{line}\n", encoding="utf-8")
+    with pytest.raises(ValueError, match=r"gt_img_1.txt, line 2: must be x1,y1"):
+        scene_text.load_scene_text(folder)
+
+
+def test_scene_crops_are_reproducible_and_boxes_lie_on_the_words(tmp_path: Path):
+    photos = scene_text.load_scene_text(scene_folder(tmp_path))[:1]
+    seen = 0
+    for k in range(40):
+        pixels, boxes = scene_text.draw_scene_crop(rng(11, k), photos, 128, 0.0)
+        again, same = scene_text.draw_scene_crop(rng(11, k), photos, 128, 0.0)
+        assert pixels.shape == (128, 128, 3)
+        assert np.array_equal(pixels, again)
+        assert boxes == same
+        for box in boxes:
+            if box.text == "Genaxis" and box.care and 4 <= box.cx <= 123 and 4 <= box.cy <= 123:
+                seen += 1
+                assert pixels[int(box.cy), int(box.cx)].min() > 200
+    assert seen > 5
+
+
+def test_worn_scene_crops_get_borders_in_which_nothing_is_asked_for(tmp_path: Path):
+    photos = scene_text.load_scene_text(scene_folder(tmp_path))
+    drawings = [scene_text.draw_scene_crop(rng(12, k), photos, 128, 1.0) for k in range(30)]
+    assert all(pixels.shape == (128, 128, 3) for pixels, _ in drawings)
+    assert all(min(box.width, box.height) >= scene_text.LOWEST for _, boxes in drawings for box in boxes if box.care)
+
+
+def test_hard_frames_are_taken_more_often(tmp_path: Path):
+    for name, level in (("easy.png", 40), ("hard.png", 200)):
+        Image.new("RGB", (80, 60), (level, level, level)).save(tmp_path / name)
+    choice = Choice(frame_share=1.0, photo_share=0.0, hard=("hard.png", "gone.png"), hard_share=1.0)
+    store = Backgrounds.load(tmp_path, None, choice)
+    assert (len(store.frames), len(store.hard)) == (2, 1)
+    assert all(view(rng(13, k), store, 32, 32).mean() > 100 for k in range(8))
+    assert not Backgrounds.load(tmp_path, None, Choice(exclude=("hard.png",), hard=("hard.png",))).hard
