@@ -116,7 +116,8 @@ class TensorRtEngine:
         return self._choice
 
     def run(self, slot: Slot) -> None:
-        if not (0 <= slot.index < len(self._slots)) or self._slots[slot.index] is not slot:
+        slots = self._slots
+        if slots and (not (0 <= slot.index < len(slots)) or slots[slot.index] is not slot):
             raise DeviceLost("TensorRT run", "the slot belongs to another engine")
         self._ask(slot.index)
 
@@ -165,6 +166,7 @@ class TensorRtEngine:
             loss = error
         finally:
             self._abandon(loss)
+            self._slots = []  # their memory is freed here, by the thread that owns it
             _free(device)
 
     def _open(self) -> _Device:

@@ -148,7 +148,10 @@ class RedactorProcess:
             if self._child is None or self._child.process.poll() is not None:
                 if self._child:
                     self._child.bury()
-                self._child = self._start()
+                try:
+                    self._child = self._start()
+                except BadConfig as error:  # it was good when the box started, and it is not this picture's fault that it no longer is
+                    raise RedactorDown(str(error)) from error
             return self._child
 
     def _replace(self, child: _Child) -> None:
