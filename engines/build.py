@@ -259,7 +259,8 @@ def choose(options: EngineOptions, say: Say, *, force: bool = False) -> Choice:
 def _measure(bench: Bench, sources: list[Source]) -> Choice:
     found = {source.precision: plan for source in sources if (plan := bench.attempt(Order(source)))}
     if not found:
-        raise BadConfig("engine", f"no engine could be built that agrees with the reference: {bench.measured}")
+        tried = "; ".join(f"{note['what']}: {note['verdict']}" for note in bench.measured)
+        raise BadConfig("engine", f"no engine could be built that agrees with the reference: {tried}")
     precision, single = min(found.items(), key=lambda item: item[1].ms)
     source = next(source for source in sources if source.precision == precision)
     single = _with_kernel(bench, source, single)

@@ -14,7 +14,7 @@ import pytest
 from gpus import needs_gpu
 
 from appliance import reference
-from appliance.engine import EngineOptions, plans
+from appliance.engine import EngineOptions, Slot, plans
 from appliance.engine.bridge import open_library
 from appliance.engine.cuda import Cuda
 from appliance.engine.model import WEIGHTS, load_model
@@ -106,6 +106,13 @@ def test_a_thousand_runs_grow_nothing(engine: TensorRtEngine) -> None:
 def resident() -> int:
     """Bytes of this process in memory."""
     return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
+
+
+def test_a_slot_of_another_shape_is_a_lost_device(engine: TensorRtEngine) -> None:
+    stranger = Slot(0, np.zeros((32, 32, 3), np.uint8), np.zeros((8, 8), np.uint8))
+    with pytest.raises(DeviceLost, match="another engine"):
+        engine.run(stranger)
+    engine.run(engine.slots[0])
 
 
 def test_a_plan_of_another_shape_is_a_lost_device_or_refused(options: EngineOptions, choice: Choice) -> None:
