@@ -249,7 +249,8 @@ def choose(options: EngineOptions, say: Say, *, force: bool = False) -> Choice:
     if known:
         return known
     say(f"building engines for {key.device} with {key.library}; this takes minutes, once")
-    choice = _measure(Bench(options, key, library, say), plans.sources(options.model, library.is_strongly_typed))
+    sources = plans.sources(options.model, library.is_strongly_typed, options.precision)
+    choice = _measure(Bench(options, key, library, say), sources)
     plans.write(options.cache, choice, model)
     _tidy(options.cache, choice)
     say(choice.why)
@@ -332,6 +333,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Progress and the outcome go to standard output, a JSON object a line: {"progress"}, then {"done"}, {"bad_config"} or {"down"}."""
     parser = argparse.ArgumentParser(prog="engines.build", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--mode", choices=["mask", "boxes"], default="mask", help="which model (default mask)")
+    parser.add_argument("--precision", choices=["auto", "int8", "float"], default="auto", help="what may be chosen from (default auto)")
     parser.add_argument("--folder", type=Path, required=True, help="where plans are kept; only its owner may write there")
     parser.add_argument("--force", action="store_true", help="build anew even if a plan fits")
     args = parser.parse_args(arguments)
@@ -342,7 +344,8 @@ def main(arguments: list[str] | None = None) -> int:
 
     try:
         model = load_model(args.mode)
-        choice = choose(EngineOptions(model.path, model.sha256, cache=args.folder), lambda text: put(progress=text), force=args.force)
+        options = EngineOptions(model.path, model.sha256, cache=args.folder, precision=args.precision)
+        choice = choose(options, lambda text: put(progress=text), force=args.force)
     except BadConfig as error:
         put(bad_config=[error.key, error.problem])
         return 78

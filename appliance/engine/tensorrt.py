@@ -44,7 +44,8 @@ def open_engine(options: EngineOptions) -> TensorRtEngine:
 
 def key_of(library: Library, cuda: Cuda, options: EngineOptions) -> Key:
     """What a plan for this model must have been built for."""
-    files = {str(source.precision): source.sha256 for source in plans.sources(options.model, library.is_strongly_typed)}
+    sources = plans.sources(options.model, library.is_strongly_typed, options.precision)
+    files = {str(source.precision): source.sha256 for source in sources}
     return Key(f"{library.name} {library.version}", cuda.name, cuda.capability, files)
 
 

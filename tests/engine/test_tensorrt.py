@@ -115,6 +115,21 @@ def test_a_model_with_one_file_is_built_in_fp32_where_the_file_says_the_types(we
     assert [s.precision for s in plans.sources(weights / "east-mask.onnx", False)] == ["FP16"]
 
 
+def test_only_what_is_wanted_is_chosen_from(gpu: Gpu, options: EngineOptions, weights: Path) -> None:
+    for wanted, precisions in (("int8", ["INT8"]), ("float", ["FP16"])):
+        assert [source.precision for source in plans.sources(options.model, False, wanted)] == precisions
+        choice = build.choose(replace(options, precision=wanted), quiet)
+        assert choice.single.precision == precisions[0]
+        with pytest.raises(BadConfig, match="no plan"):
+            open_engine("tensorrt", options)  # which may choose from both
+    (weights / "east-boxes.onnx").write_bytes(b"network")
+    card = json.loads((weights / "card.json").read_text())
+    card["files"]["east-boxes.onnx"] = {"sha256": hashlib.sha256(b"network").hexdigest()}
+    (weights / "card.json").write_text(json.dumps(card))
+    with pytest.raises(BadConfig, match=r"engine\.precision: is int8, which east-boxes does not come in"):
+        plans.sources(weights / "east-boxes.onnx", False, "int8")
+
+
 def test_a_changed_file_is_refused(weights: Path) -> None:
     (weights / "east-mask-int8.onnx").write_bytes(b"another")
     with pytest.raises(BadConfig, match="not the file its card names"):
