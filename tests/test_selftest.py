@@ -17,13 +17,13 @@ from tensorrts import Fake
 
 from appliance import rehearsal, selftest
 from appliance.config import Config
-from appliance.engine import EngineOptions, tensorrt
+from appliance.engine import EngineOptions, measure
 from appliance.engine.model import load_model
 from appliance.errors import BadConfig
 from appliance.reference import frame
 from appliance.rehearsal import Failed, check_covered, encoded
 from appliance.selftest import NotApplicable, SelfTest
-from engines import build
+from engines import build, onnx_to_plan
 
 CONFIG = Config().folders.resolved()
 CPU = replace(Config(), folders=CONFIG)
@@ -52,8 +52,8 @@ def test_it_passes_here_and_reports_in_the_given_form(tmp_path: Path) -> None:
 @pytest.fixture
 def gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SelfTest]:
     """The self-test of a box with a GPU that is a stand-in, its engine open."""
-    monkeypatch.setattr(tensorrt, "RUNS", 1)
-    monkeypatch.setattr(build, "NVCC", ("no-such-compiler",))
+    monkeypatch.setattr(measure, "RUNS", 1)
+    monkeypatch.setattr(onnx_to_plan, "NVCC", ("no-such-compiler",))
     model = load_model("mask")
 
     def ensure_here(config: Config, folder: Path, say: object) -> None:

@@ -22,7 +22,7 @@ from appliance.engine.openvino import OpenVinoEngine
 from appliance.engine.plans import Choice, Plan
 from appliance.engine.tensorrt import TensorRtEngine, key_of
 from appliance.errors import DeviceLost
-from engines import build
+from engines import build, onnx_to_plan
 
 pytestmark = [pytest.mark.gpu, needs_gpu(), pytest.mark.timeout(1800)]
 
@@ -42,7 +42,7 @@ def choice(request: pytest.FixtureRequest, options: EngineOptions) -> Choice:
     key = key_of(library, cuda, options)
     cuda.close()
     sources = {source.precision: source for source in plans.sources(options.model, library.is_strongly_typed)}
-    content, _ = build.build(library, build.Order(sources[request.param]))
+    content, _ = onnx_to_plan.build_plan(library, onnx_to_plan.Order(sources[request.param]))
     assert options.cache
     name = f"{request.param}.plan"
     return Choice(key, Plan(name, plans.save(options.cache, name, content), request.param))
@@ -133,7 +133,7 @@ from appliance.engine.tensorrt import TensorRtEngine
 from appliance.errors import DeviceLost
 engine = TensorRtEngine(*pickle.loads({pickle.dumps((options, choice))!r}))
 def break_(device):
-    device.blocks = replace(device.blocks, pixels=Mapped(device.blocks.pixels.array, 256))
+    device.memory = replace(device.blocks, pixels=Mapped(device.blocks.pixels.array, 256))
 engine._ask(break_)
 try:
     engine.run(engine.slots[0])
