@@ -52,6 +52,10 @@ class Mask:
             raise ValueError(f"masks differ in grid: {self.size}/{self.cell} and {other.size}/{other.cell}")
         return Mask(self.cells | other.cells, self.cell, self.size)
 
+    def covers(self, other: Mask | None) -> bool:
+        """Whether every cell of the other, if there is one, is a cell of this, on the same grid."""
+        return other is None or ((self.cell, self.size) == (other.cell, other.size) and not (other.cells & ~self.cells).any())
+
     def grown(self) -> Mask:
         """The cells and their eight neighbours."""
         rows, columns = self.cells.shape

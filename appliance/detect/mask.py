@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from appliance.detect.scale import EIGHTHS, STRIDE, Scale, View
-from appliance.types import Cells, Mask, grid
+from appliance.types import Cells, Mask, Pixels, grid
 
 
 def map_shape(reduced: tuple[int, int]) -> tuple[int, int]:
@@ -40,6 +40,19 @@ def _touching(cells: int, side: int, num: int, limit: int) -> tuple[NDArray[np.i
     first = edges[:-1] // (EIGHTHS * STRIDE)
     after = -(-edges[1:] // (EIGHTHS * STRIDE))
     return np.minimum(first, limit), np.minimum(after, limit)
+
+
+def darken(pixels: Pixels, mask: Mask, scale: Scale) -> None:
+    """Make the mask's cells black in the reduced picture.
+
+    pixels : (h, w, 3) uint8, the mask's picture at this scale, at which its cells have whole pixels
+    Raises ValueError where they have not.
+    """
+    height, width = (side * scale.num // EIGHTHS for side in mask.cell)
+    if (height * EIGHTHS, width * EIGHTHS) != (mask.cell[0] * scale.num, mask.cell[1] * scale.num):
+        raise ValueError(f"cells of {mask.cell} px are no whole pixels at {scale.num}/8")
+    for row, column in np.argwhere(mask.cells).tolist():
+        pixels[row * height : (row + 1) * height, column * width : (column + 1) * width] = 0
 
 
 def stitch(parts: Sequence[tuple[View, Cells]], reduced: tuple[int, int]) -> Cells:

@@ -87,6 +87,11 @@ class RedactorProcess:
     def lanes(self) -> int:
         return self._lanes
 
+    def cpu_s(self) -> float:
+        """CPU time the living redactor has used, seconds."""
+        after_name = Path(f"/proc/{self._living().process.pid}/stat").read_text().rpartition(")")[2].split()
+        return sum(map(int, after_name[11:13])) / os.sysconf("SC_CLK_TCK")  # utime and stime, proc_pid_stat(5)
+
     def peak_mib(self) -> int:
         """The most memory the living redactor ever had resident, MiB."""
         child = self._living()
