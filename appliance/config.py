@@ -59,7 +59,7 @@ class Intake:
 class EngineSection:
     name: str = setting("openvino", "which engine runs the network", choices=("openvino",))
     threads: int = setting(0, "CPU threads for the network, 0 = one a core", "", 0, 256)
-    lanes: int = setting(0, "pictures worked on at once, 0 = one a core", "", 0, 64)
+    lanes: int = setting(0, "pictures worked on at once, 0 = one a core and one more", "", 0, 64)
 
 
 @dataclass(frozen=True)

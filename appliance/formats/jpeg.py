@@ -230,7 +230,7 @@ class JpegPicture:
             if hit.any():
                 expected = expected.copy()
                 expected[hit] = black[component]
-            if not np.array_equal(blocks, expected):
+            if blocks.tobytes() != expected.tobytes():  # in 3 us a row; array_equal takes 5
                 raise BadFile("not-faithful", f"the finished JPEG differs from its source in component {component}, row of blocks {row}")
 
         again._transform(compare, output=False, strict=True)

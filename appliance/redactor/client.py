@@ -31,6 +31,9 @@ IDLE_S = 0.5
 PROGRAM = (sys.executable, "-I", "-m", "appliance.redactor.process")
 """-I: nothing is imported from the folder the user happens to be in."""
 
+SPARE_LANES = 1
+"""More lanes than cores by default: while one waits for the disk, the daemon or Python's lock, another has work for its core."""
+
 MOST_STARTS, STARTS_WITHIN_S = 5, 60.0
 """More starts than this in that time mean a broken machine, not a hostile file."""
 
@@ -69,7 +72,7 @@ class RedactorProcess:
     def __init__(self, config: Config, cache: Path, program: tuple[str, ...] = PROGRAM) -> None:
         """cache : folder for compiled models, made when missing; program : the command that settings are added to"""
         self._config, self._cache, self._program = config, cache, program
-        self._lanes = config.engine.lanes or len(os.sched_getaffinity(0))
+        self._lanes = config.engine.lanes or len(os.sched_getaffinity(0)) + SPARE_LANES
         self._starts: deque[float] = deque(maxlen=MOST_STARTS)
         self._lock = threading.Lock()
         self._closed = False
