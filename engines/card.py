@@ -1,7 +1,8 @@
 """card.json: what the weights are, how they were made, from what, under which terms, and how good they are.
 
-Keys: name, created, files {name: sha256, bytes, input, outputs}, training {commands, recipe, seed, minutes, steps},
-data [{name, kind, licence, count}], threshold (0..255, on the uint8 score map), scores.
+Keys: name, created, files {name: sha256, bytes, input, outputs, and made_from where another file was the source}, quantised
+{screens, seed, percentile, float}, training {commands, recipe, seed, minutes, steps}, data [{name, kind, licence, count}], threshold
+(0..255, on the uint8 score map), scores.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from typing import Any, TypedDict
 
 from engines.synth.fonts import find_faces
 
+WEIGHTS = Path(__file__).parent / "weights"
+CARD_FILE, MASK_FILE, BOXES_FILE = "card.json", "east-mask.onnx", "east-boxes.onnx"
 TRAINED_KINDS = ("frames", "backgrounds")
 
 
@@ -28,6 +31,12 @@ class FileCard(TypedDict):
     bytes: int
     input: list[int]
     outputs: dict[str, list[int]]
+
+
+class VariantCard(FileCard):
+    """The same network in another precision; made_from : sha256 of the FP32 file it was made from."""
+
+    made_from: str
 
 
 @dataclass(frozen=True)
@@ -53,6 +62,11 @@ class DataEntry(TypedDict):
 def file_card(path: Path, shape: list[int], outputs: dict[str, list[int]]) -> FileCard:
     content = path.read_bytes()
     return {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content), "input": shape, "outputs": outputs}
+
+
+def variant_card(path: Path, original: FileCard) -> VariantCard:
+    """Of a file with the ports of `original`."""
+    return {**file_card(path, original["input"], original["outputs"]), "made_from": original["sha256"]}
 
 
 def data_entries(sources: Path | None, fonts: list[Path]) -> list[DataEntry]:
@@ -95,7 +109,7 @@ def _debian_package(path: Path) -> tuple[str, str]:
 
 
 def write_card(path: Path, name: str, threshold: int, files: dict[str, FileCard], training: Training, data: list[DataEntry]) -> None:
-    """A card without scores; `add_scores` fills them in once they are measured."""
+    """A card without scores; `add_scores` fills them in once they are measured, `add_variants` adds files of other precision."""
     card = {
         "name": name,
         "created": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d"),
@@ -105,13 +119,30 @@ def write_card(path: Path, name: str, threshold: int, files: dict[str, FileCard]
         "threshold": threshold,
         "scores": {},
     }
-    path.write_text(json.dumps(card, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    _save(path, card)
+
+
+def add_variants(path: Path, files: dict[str, VariantCard], quantised: dict[str, Any]) -> None:
+    """Enter files of other precision, and how they were quantised."""
+    card = read_card(path)
+    card["files"].update(files)
+    card["quantised"] = quantised
+    _save(path, card)
 
 
 def add_scores(path: Path, key: str, scores: dict[str, Any], threshold: int | None = None) -> None:
     """Put measured scores, with the command that measured them, into a card; `threshold` replaces the recommended one."""
-    card = json.loads(path.read_text(encoding="utf-8"))
+    card = read_card(path)
     card["scores"][key] = scores
     if threshold is not None:
         card["threshold"] = threshold
+    _save(path, card)
+
+
+def read_card(path: Path) -> dict[str, Any]:
+    card: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return card
+
+
+def _save(path: Path, card: dict[str, Any]) -> None:
     path.write_text(json.dumps(card, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")

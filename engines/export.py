@@ -25,13 +25,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from engines.card import FileCard, Training, data_entries, file_card, write_card
+from engines.card import BOXES_FILE, CARD_FILE, MASK_FILE, FileCard, Training, data_entries, file_card, write_card
 from engines.east import STRIDE, ConvNorm, East
 from engines.train import load_average
 
 OPSET = 17
 HEIGHT, WIDTH = 576, 960  # the product's canvas, px
-MASK_FILE, BOXES_FILE = "east-mask.onnx", "east-boxes.onnx"
 LARGEST_FILE = 20_000_000  # bytes; the weights live in the repository
 
 
@@ -65,7 +64,8 @@ class Pixels(nn.Module):
 
     def maps(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
         """Score 0..1 (1, 1, h, w) and geometry (1, 5, h, w)."""
-        logits, geometry = self.network(pixels.permute(0, 3, 1, 2).float() / 127.5 - 1.0)
+        # float first: TensorRT does nothing with uint8 but convert it
+        logits, geometry = self.network(pixels.float().permute(0, 3, 1, 2) / 127.5 - 1.0)
         return torch.sigmoid(logits), geometry
 
 
@@ -135,7 +135,7 @@ def main(arguments: list[str] | None = None) -> None:
     minutes = round(sum(stage["seconds"] for stage in stages) / 60, 1)
     recipe = stages[-1]["recipe"]
     training = Training(args.command, recipe, recipe["schedule"]["seed"], minutes, sum(stage["step"] for stage in stages))
-    write_card(args.out / "card.json", options.name, options.threshold, files, training, data_entries(args.sources, args.fonts))
+    write_card(args.out / CARD_FILE, options.name, options.threshold, files, training, data_entries(args.sources, args.fonts))
     for name, card in files.items():
         print(f"{name}  {card['sha256']}  {card['bytes']} bytes")
 

@@ -18,7 +18,10 @@ def card():
     return json.loads((WEIGHTS / "card.json").read_text(encoding="utf-8"))
 
 
-@pytest.mark.parametrize("name", ["east-mask.onnx", "east-boxes.onnx"])
+VARIANTS = ["east-mask-int8.onnx", "east-mask-fp16.onnx", "east-mask-int8-fp16.onnx"]
+
+
+@pytest.mark.parametrize("name", ["east-mask.onnx", "east-boxes.onnx", *VARIANTS])
 def test_hashes_match(card, name):
     content = (WEIGHTS / name).read_bytes()
     entry = card["files"][name]
@@ -26,6 +29,17 @@ def test_hashes_match(card, name):
     assert len(content) == entry["bytes"] < 20_000_000
     height, width = entry["input"][1:3]
     assert entry["outputs"]["score"] == [1, height // 4, width // 4]
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_variants_were_made_from_the_weights_that_are_there(card, name):
+    assert card["files"][name]["made_from"] == card["files"]["east-mask.onnx"]["sha256"], (
+        "stale: python -m engines.quantize engines/weights"
+    )
+
+
+def test_no_file_lies_there_that_the_card_does_not_name(card):
+    assert {path.name for path in WEIGHTS.glob("*.onnx")} == set(card["files"])
 
 
 def test_card_says_how_and_from_what(card):
