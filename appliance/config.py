@@ -58,6 +58,7 @@ class Intake:
 @dataclass(frozen=True)
 class EngineSection:
     name: str = setting("openvino", "which engine runs the network", choices=("openvino",))
+    precision: str = setting("auto", "auto: INT8 where the processor is made for it", choices=("auto", "int8", "float"))
     threads: int = setting(0, "CPU threads for the network, 0 = one a core", "", 0, 256)
     lanes: int = setting(0, "pictures worked on at once, 0 = one a core and one more", "", 0, 64)
 

@@ -13,6 +13,9 @@ from numpy.typing import NDArray
 Mode = Literal["mask", "boxes"]
 """How the detector's answer becomes a mask: from the score map itself, or from decoded RBOX boxes (the study's first way)."""
 
+Precision = Literal["float", "int8"]
+"""In which numbers the network's file computes; "float" leaves it to the engine whether they have 32 or 16 bits."""
+
 Pixels = NDArray[np.uint8]
 """(height, width, 3) uint8 RGB."""
 

@@ -194,6 +194,7 @@ class RedactorProcess:
             parent=os.getpid(),
             lanes=descriptors,
             engine=config.engine.name,
+            precision=config.engine.precision,
             threads=config.engine.threads,
             cache=str(self._cache),
             mode=config.detect.mode,
