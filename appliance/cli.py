@@ -291,7 +291,7 @@ def build(config_path: Path | None, box: Path | None, mode: Any, force: bool) ->
     def say(text: str) -> None:
         click.echo(f"{time.monotonic() - start:6.1f} s  {text}", err=True)
 
-    choice = choose(EngineOptions(model.path, model.sha256, cache=_plans(config)), say, force=force)
+    choice = choose(EngineOptions(model.path, model.sha256, cache=_plans(config), precision=config.engine.precision), say, force=force)
     click.echo(choice.why)
 
 
@@ -304,7 +304,7 @@ def info(config_path: Path | None, box: Path | None, mode: Any) -> None:
     from engines.build import describe
 
     config = load(config_path, box=box)
-    facts = describe(mode or config.detect.mode, _plans(config))
+    facts = describe(mode or config.detect.mode, _plans(config), config.engine.precision)
     click.echo(json.dumps(facts, indent=1))
     sys.exit(0 if facts.get("choice") else 1)
 

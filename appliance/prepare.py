@@ -45,7 +45,8 @@ def ensure_plans(config: Config, folder: Path, say: Say, *, builder: tuple[str, 
     """
     if config.engine.name != "tensorrt":
         return
-    command = [*builder, "--mode", config.detect.mode, "--folder", str(folder)]
+    options = {"--mode": config.detect.mode, "--precision": config.engine.precision, "--folder": str(folder)}
+    command = [*builder, *(word for option in options.items() for word in option)]
     try:
         _follow(subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True), say)
     except AnonBoxError as error:

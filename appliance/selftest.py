@@ -22,7 +22,7 @@ import numpy as np
 import appliance
 from appliance import reference
 from appliance.config import Config
-from appliance.engine import Engine, EngineOptions, open_engine
+from appliance.engine import Engine, EngineOptions, open_engine, precision_for
 from appliance.engine.model import WEIGHTS, load_model
 from appliance.engine.tensorrt import TensorRtEngine
 from appliance.errors import AnonBoxError, BadFile, DeviceLost
@@ -139,10 +139,11 @@ class SelfTest:
         return f"there after {time.monotonic() - start:.0f} s"
 
     def opened(self) -> str:
-        model = load_model("mask")
-        slots = 2 if self._config.engine.name == "openvino" else 4
-        options = EngineOptions(model.path, model.sha256, slots, self._config.engine.threads, self._cache)
-        self._engine = open_engine(self._config.engine.name, options)
+        config = self._config.engine
+        model = load_model("mask", precision=precision_for(config.name, config.precision, "mask"))
+        slots = 2 if config.name == "openvino" else 4
+        options = EngineOptions(model.path, model.sha256, slots, config.threads, self._cache, config.precision)
+        self._engine = open_engine(config.name, options)
         info = self._engine.info
         return f"{info.name}, {info.precision}, model {info.model}, on {info.device}"
 

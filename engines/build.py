@@ -192,18 +192,18 @@ def _tidy(folder: Path, choice: Choice) -> None:
             path.unlink(missing_ok=True)
 
 
-def describe(mode: Mode, folder: Path) -> dict[str, Any]:
+def describe(mode: Mode, folder: Path, precision: str = "auto") -> dict[str, Any]:
     """What `anonbox engine info` prints: the library, the device, the files to build from, what was chosen and why; or why not."""
     model = load_model(mode)
     facts: dict[str, Any] = {"mode": mode, "folder": str(folder)}
     try:
         library = open_library()
         facts["library"] = f"{library.name} {library.version}, {'strongly' if library.is_strongly_typed else 'weakly'} typed"
-        facts["sources"] = {s.precision: s.path.name for s in plans.sources(model.path, library.is_strongly_typed)}
+        facts["sources"] = {s.precision: s.path.name for s in plans.sources(model.path, library.is_strongly_typed, precision)}
         cuda = Cuda()
         try:
             facts["device"] = f"{cuda.name}, compute capability {'.'.join(map(str, cuda.capability))}"
-            key = key_of(library, cuda, EngineOptions(model.path, model.sha256, cache=folder))
+            key = key_of(library, cuda, EngineOptions(model.path, model.sha256, cache=folder, precision=precision))
         finally:
             cuda.close()
         choice = plans.find(folder, key, plans.family(model.path))
