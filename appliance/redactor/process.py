@@ -56,11 +56,12 @@ def main(argument: str) -> int:
     try:
         detector = _open(settings)
         limits = Limits(max_pixels=settings.max_pixels)
-        if settings.engine == "tensorrt":
+        on_gpu = detector.engine.info.name.startswith("tensorrt")  # and not on what the configuration allows in its place
+        if on_gpu:
             use_gpu()
         warm_up(detector, limits)
         sandbox.limit_resources(settings.memory_mib, LARGEST_SAMPLE * settings.max_pixels + ROOM_FOR_HEADERS)
-        locked = sandbox.lock_down(gpu=settings.engine == "tensorrt")
+        locked = sandbox.lock_down(gpu=on_gpu)
     except BadConfig as error:
         wire.send(lines[0], {"bad_config": [error.key, error.problem]})
         return 1
