@@ -57,9 +57,11 @@ class Intake:
 
 @dataclass(frozen=True)
 class EngineSection:
-    name: str = setting("openvino", "which engine runs the network", choices=("openvino",))
+    name: str = setting("openvino", "which engine runs the network: on the CPU, or on an NVIDIA GPU", choices=("openvino", "tensorrt"))
+    fallback: str = setting("none", "what runs when that engine cannot; the page then says so", choices=("none", "openvino"))
+    precision: str = setting("auto", "auto: INT8 where that is faster on this machine and sees as much", choices=("auto", "int8", "float"))
     threads: int = setting(0, "CPU threads for the network, 0 = one a core", "", 0, 256)
-    lanes: int = setting(0, "pictures worked on at once, 0 = one a core", "", 0, 64)
+    lanes: int = setting(0, "pictures worked on at once, 0 = one a core and one more", "", 0, 64)
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,9 @@ To add one: a file here with `open_engine(options) -> Engine`, a line in ENGINES
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Protocol
@@ -15,8 +16,10 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from appliance.errors import BadConfig
-from appliance.types import EngineInfo, Pixels, ScoreMap
+from appliance.errors import AnonBoxError, BadConfig
+from appliance.types import EngineInfo, Mode, Pixels, Precision, ScoreMap
+
+log = logging.getLogger("anonbox.engine")
 
 STRIDE = 4
 """Detector pixels per cell of the score map, each way (EAST's output is at 1/4)."""
@@ -47,6 +50,7 @@ class EngineOptions:
     slots : pictures that may be in flight at once
     threads : CPU threads for the network in all, 0 = one a core
     cache : folder for compiled models, or None
+    precision : "auto", or only "int8" or "float" of what the engine could choose from by itself
     """
 
     model: Path
@@ -54,6 +58,7 @@ class EngineOptions:
     slots: int = 1
     threads: int = 0
     cache: Path | None = None
+    precision: str = "auto"
 
 
 class Engine(Protocol):
@@ -77,12 +82,53 @@ class Engine(Protocol):
         ...
 
 
-ENGINES = {"openvino": "appliance.engine.openvino"}
+ENGINES = {"openvino": "appliance.engine.openvino", "tensorrt": "appliance.engine.tensorrt"}
 
 
-def open_engine(name: str, options: EngineOptions) -> Engine:
-    """Open the engine of that name; its library is imported only now."""
+def precision_for(name: str, wanted: str, mode: Mode) -> Precision:
+    """Which of the model's files to hand to the engine of that name.
+
+    wanted : "float", "int8", or "auto": INT8 where that engine is faster for it on this chip and the model comes in it. TensorRT is
+        handed floats: it measures which of the files beside them is best.
+    """
+    if wanted == "auto":
+        fast = name == "openvino" and mode == "mask" and has_int8_products()
+        return "int8" if fast else "float"
+    return "int8" if wanted == "int8" else "float"
+
+
+def has_int8_products() -> bool:
+    """Whether the processor multiplies and adds bytes into 32 bits (VNNI). Without it OpenVINO saturates sums of two products to 16
+    bits, and finds less. An arm64 processor may well have it; what OpenVINO makes of it there was not measured."""
+    try:
+        flags = Path("/proc/cpuinfo").read_text()
+    except OSError:
+        return False
+    return "avx512_vnni" in flags or "avx_vnni" in flags
+
+
+def open_engine(name: str, options: EngineOptions, fallback: str = "") -> Engine:
+    """Open the engine of that name; its library is imported only now.
+
+    fallback : the engine to open when that fails, "" = none; the one that runs then says so in its info
+    Raises BadConfig or DeviceLost.
+    """
     if name not in ENGINES:
         raise BadConfig("engine.name", f"{name!r} is unknown, choose one of {', '.join(sorted(ENGINES))}")
-    engine: Engine = import_module(ENGINES[name]).open_engine(options)
+    try:
+        engine: Engine = import_module(ENGINES[name]).open_engine(options)
+    except AnonBoxError as error:
+        if fallback in {"", name}:
+            raise
+        log.error("%s takes the place of %s, as engine.fallback allows: %s", fallback, name, error)
+        return Substitute(open_engine(fallback, options), f"in place of {name}: {error}")
     return engine
+
+
+class Substitute:
+    """An engine that runs because the configured one could not, and says so wherever engines are shown."""
+
+    def __init__(self, engine: Engine, why: str) -> None:
+        self._engine = engine
+        self.info = replace(engine.info, note=why)
+        self.slots, self.run, self.close = engine.slots, engine.run, engine.close

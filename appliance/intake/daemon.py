@@ -7,6 +7,7 @@ Signal handlers only set flags.
 from __future__ import annotations
 
 import logging
+import math
 import queue
 import signal
 import sqlite3
@@ -100,6 +101,7 @@ class Daemon:
         self._watcher = Watcher(self._on_event)
         self._stopping = self._reread = self._closed = False
         self._sweep_at = self._pause_until = self._tidy_at = self._hold_until = self._ping_at = now
+        self._swept_at = -math.inf
         self._free = 0
         self._losses = 0
         self._inbox_fault = self._loss = ""
@@ -132,6 +134,7 @@ class Daemon:
         """Do all that is due at `now` (monotonic seconds), without waiting. Only a crash of the program itself raises."""
         try:
             self._collect(now)
+            self._dispatch(now)  # at once: what was claimed ahead need not wait for a sweep
             self._free = self._box.free_bytes()
             self._sweep(now)
             self._tidy(now)
@@ -188,6 +191,9 @@ class Daemon:
     def _sweep(self, now: float) -> None:
         if now < self._sweep_at and not (self._event.is_set() and now >= self._pause_until):
             return
+        if self._collector.is_ready and now < self._swept_at + self._config.intake.sweep_s:
+            return  # there is enough to do, and to list thousands of files at every event would cost a tenth of the rate
+        self._swept_at = now
         self._event.clear()
         began = self._monotonic()
         try:
