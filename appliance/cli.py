@@ -21,7 +21,8 @@ from typing import Any
 import click
 
 import appliance
-from appliance.config import Config, document, load
+from appliance.bench.commands import bench
+from appliance.config import Config, document, load, user_cache
 from appliance.errors import AnonBoxError, BadConfig, BadFile
 
 EXIT_REFUSED, EXIT_CONFIG, EXIT_DOWN = 1, 78, 69  # the last two: sysexits EX_CONFIG, EX_UNAVAILABLE
@@ -168,7 +169,7 @@ def doctor(config_path: Path | None, box: Path | None, as_json: bool, config_exa
         click.echo(document())
         return
     checks = []
-    for check in examine(load(config_path, box=box), _user_cache()):
+    for check in examine(load(config_path, box=box), user_cache()):
         checks.append(check)
         if not as_json:
             click.echo(f"{check.status:>6}  {check.name:<13} {check.detail}")
@@ -201,7 +202,7 @@ def redact(inputs: Sequence[Path], out: Path, masks: Path | None, mode: Any, con
     if harm := batch.find_harm(items, inputs, places):
         raise click.UsageError(harm)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as after Ctrl-C, nothing half-done is left
-    redactor = RedactorProcess(config, _user_cache())
+    redactor = RedactorProcess(config, user_cache())
     try:
         start = time.perf_counter()
         with click.progressbar(length=len(items), label="redacting", file=sys.stderr, hidden=as_json or not sys.stderr.isatty()) as bar:
@@ -230,9 +231,7 @@ def redact(inputs: Sequence[Path], out: Path, masks: Path | None, mode: Any, con
     sys.exit(EXIT_REFUSED if refused else 0)
 
 
-def _user_cache() -> Path:
-    """Where commands that are not the daemon keep the compiled model; the box's own folders are the daemon's."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "anonbox"
+cli.add_command(bench)
 
 
 def main() -> None:
