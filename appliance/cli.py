@@ -21,7 +21,8 @@ from typing import Any
 import click
 
 import appliance
-from appliance.config import Config, document, load
+from appliance.bench.commands import bench
+from appliance.config import Config, document, load, user_cache
 from appliance.errors import AnonBoxError, BadConfig, BadFile
 
 EXIT_REFUSED, EXIT_CONFIG, EXIT_DOWN = 1, 78, 69  # the last two: sysexits EX_CONFIG, EX_UNAVAILABLE
@@ -339,16 +340,14 @@ def _cache(config: Config) -> Path:
     """Where commands that are not the daemon look for compiled models: among the box's own plans where this user may, because building
     them anew takes minutes; otherwise in the user's cache."""
     plans = _plans(config)
-    return plans if config.engine.name == "tensorrt" and os.access(plans, os.R_OK | os.X_OK) else _user_cache()
+    return plans if config.engine.name == "tensorrt" and os.access(plans, os.R_OK | os.X_OK) else user_cache()
 
 
 def _to_stderr(text: str) -> None:
     click.echo(text, err=True)
 
 
-def _user_cache() -> Path:
-    """Where commands that are not the daemon keep the compiled model; the box's own folders are the daemon's."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "anonbox"
+cli.add_command(bench)
 
 
 def main() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -105,6 +106,11 @@ def load(path: Path | None = None, *, box: Path | None = None) -> Config:
     config = parse(values)
     folders = dataclasses.replace(config.folders, box=box) if box else config.folders
     return dataclasses.replace(config, folders=folders.resolved())
+
+
+def user_cache() -> Path:
+    """Where commands that are not the daemon keep the compiled model; the box's own folders are the daemon's."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "anonbox"
 
 
 def parse(values: Mapping[str, Any]) -> Config:
