@@ -57,7 +57,8 @@ class Intake:
 
 @dataclass(frozen=True)
 class EngineSection:
-    name: str = setting("openvino", "which engine runs the network", choices=("openvino",))
+    name: str = setting("openvino", "which engine runs the network: on the CPU, or on an NVIDIA GPU", choices=("openvino", "tensorrt"))
+    fallback: str = setting("none", "what runs when that engine cannot; the page then says so", choices=("none", "openvino"))
     threads: int = setting(0, "CPU threads for the network, 0 = one a core", "", 0, 256)
     lanes: int = setting(0, "pictures worked on at once, 0 = one a core", "", 0, 64)
 

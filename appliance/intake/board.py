@@ -11,7 +11,7 @@ from pathlib import Path
 import appliance
 from appliance.intake.faults import describe
 from appliance.intake.journal import Journal
-from appliance.status import snapshot
+from appliance.status import health, snapshot
 from appliance.status.snapshot import Snapshot, State
 from appliance.types import EngineInfo
 
@@ -90,6 +90,7 @@ class Board:
             left=dict(view.left),
             images_per_minute=counts.last_minute if counts else 0,
             engine=self._engine,
+            health=health.read(),
             free_bytes=view.free_bytes,
             version=appliance.__version__,
             started_at=self._started_at,

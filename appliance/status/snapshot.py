@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from appliance.status.health import Health
 from appliance.types import EngineInfo
 
 State = Literal["Starting", "Ready", "Working", "Waiting for space", "Needs attention", "Stopped"]
@@ -37,6 +38,7 @@ class Snapshot:
     refused : the newest entries of the quarantine, newest first
     left : reason -> number of things left in the drop folder (a symbolic link, an unreadable file)
     images_per_minute : published in the last 60 s
+    health : the machine's, at the time of the report
     free_bytes : the smaller of the file systems of out/ and state/
     started_at, written_at : Unix seconds
     """
@@ -52,6 +54,7 @@ class Snapshot:
     left: Mapping[str, int] = field(default_factory=dict)
     images_per_minute: int = 0
     engine: EngineInfo | None = None
+    health: Health | None = None
     free_bytes: int = 0
     version: str = ""
     started_at: float = 0.0
@@ -79,6 +82,7 @@ def read(path: Path, now: float | None = None) -> Snapshot:
         raise ValueError(f"state is {value.get('state')!r}, must be one of {', '.join(STATES)}")
     value["refused"] = tuple(Refused(**entry) for entry in value["refused"])
     value["engine"] = EngineInfo(**value["engine"]) if value["engine"] else None
+    value["health"] = Health(**value["health"]) if value.get("health") else None
     snapshot = Snapshot(**value)
     age = (time.time() if now is None else now) - snapshot.written_at
     if snapshot.state == "Stopped" or abs(age) <= STALE_S:

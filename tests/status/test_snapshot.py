@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from appliance.status.health import Health
 from appliance.status.snapshot import STALE_S, STATES, Refused, Snapshot, read, write
 from appliance.types import EngineInfo
 
@@ -25,6 +26,7 @@ FULL = Snapshot(
     left={"a link, not a file": 2},
     images_per_minute=90,
     engine=EngineInfo("openvino", "INT8", "3fa94c0d12be", "a chip"),
+    health=Health(gpu_load=43.7, temperatures={"tj": 51.5}, throttling="too hot"),
     free_bytes=10**11,
     version="1.2.3",
     started_at=900.0,
