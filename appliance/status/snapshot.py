@@ -16,6 +16,12 @@ from appliance.types import EngineInfo
 State = Literal["Starting", "Ready", "Working", "Waiting for space", "Needs attention", "Stopped"]
 STATES: tuple[State, ...] = get_args(State)
 
+StickState = Literal["reading", "working", "safe to remove", "pulled too early", "cannot be read"]
+"""reading: its folders are listed · working: done M of N · safe to remove: the box needs it no more · pulled too early: before that, and
+nothing of it is lost: it goes on when plugged in again · cannot be read: no file system this box mounts, or a damaged one."""
+
+ShareState = Literal["connected", "away"]
+
 STALE_S = 15.0
 """A snapshot older than this, by a box that did not say it stopped, means that the daemon hangs or died, seconds."""
 
@@ -31,12 +37,42 @@ class Refused:
 
 
 @dataclass(frozen=True)
+class Stick:
+    """A USB stick that is plugged in, or was pulled too early.
+
+    number : 1 for the first since the box was started; a stick plugged in again keeps its number
+    done, total : pictures on it that the box has, durably, and all it found; total is 0 while reading
+    already_done : of those done, the ones the box had before the stick was plugged in
+    unreadable : pictures that could not be read; the stick is worn, or forbids it
+    not_released : kind ("PDF", "text", "thumbnail database", ...) -> number of files that are no pictures, and stay on the stick
+    """
+
+    number: int
+    state: StickState
+    done: int = 0
+    total: int = 0
+    already_done: int = 0
+    unreadable: int = 0
+    not_released: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Share:
+    """A folder on another machine that the box mounts. folder : which of the box's own it stands for ("in" or "out")"""
+
+    folder: str
+    state: ShareState
+
+
+@dataclass(frozen=True)
 class Snapshot:
     """state : one word for a person; detail : one sentence, may be empty
     waiting : files seen in the drop folder and not yet taken; working : taken, not yet published
     done_today, done_ever, refused_ever : pictures; today begins at local midnight
     refused : the newest entries of the quarantine, newest first
     left : reason -> number of things left in the drop folder (a symbolic link, an unreadable file)
+    sticks : plugged in, or pulled too early, by number
+    shares : mounted from other machines
     images_per_minute : published in the last 60 s
     health : the machine's, at the time of the report
     free_bytes : the smaller of the file systems of out/ and state/
@@ -52,6 +88,8 @@ class Snapshot:
     refused_ever: int = 0
     refused: tuple[Refused, ...] = ()
     left: Mapping[str, int] = field(default_factory=dict)
+    sticks: tuple[Stick, ...] = ()
+    shares: tuple[Share, ...] = ()
     images_per_minute: int = 0
     engine: EngineInfo | None = None
     health: Health | None = None
@@ -81,6 +119,8 @@ def read(path: Path, now: float | None = None) -> Snapshot:
     if value.get("state") not in STATES:
         raise ValueError(f"state is {value.get('state')!r}, must be one of {', '.join(STATES)}")
     value["refused"] = tuple(Refused(**entry) for entry in value["refused"])
+    value["sticks"] = tuple(Stick(**entry) for entry in value["sticks"])
+    value["shares"] = tuple(Share(**entry) for entry in value["shares"])
     value["engine"] = EngineInfo(**value["engine"]) if value["engine"] else None
     value["health"] = Health(**value["health"]) if value.get("health") else None
     snapshot = Snapshot(**value)

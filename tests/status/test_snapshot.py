@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from appliance.status.health import Health
-from appliance.status.snapshot import STALE_S, STATES, Refused, Snapshot, read, write
+from appliance.status.snapshot import STALE_S, STATES, Refused, Share, Snapshot, Stick, read, write
 from appliance.types import EngineInfo
 
 FULL = Snapshot(
@@ -24,6 +24,8 @@ FULL = Snapshot(
     refused_ever=5,
     refused=(Refused("E000123/0001", "damaged", "the picture ends too early", 1000.0),),
     left={"a link, not a file": 2},
+    sticks=(Stick(1, "working", 12, 30, 4, 1, {"PDF": 2}), Stick(2, "safe to remove")),
+    shares=(Share("in", "away"),),
     images_per_minute=90,
     engine=EngineInfo("openvino", "INT8", "3fa94c0d12be", "a chip"),
     health=Health(gpu_load=43.7, temperatures={"tj": 51.5}, throttling="too hot"),
