@@ -63,12 +63,11 @@ def snapshot(state: State = "Working", **changes: Any) -> Snapshot:
 def pictures(count: int, now: float) -> tuple[Done, ...]:
     """Made-up pictures with a block of text at a corner and a line at the bottom, newest first."""
     draw = random.Random(7)
-    return tuple(
-        Done(
-            f"E000123/{count - index:04}", now - 3 * index, draw.randint(28, 60), 1080, 1920, 1, draw.uniform(0.004, 0.06), _silhouette(draw)
-        )
-        for index in range(count)
-    )
+    return tuple(_picture(draw, count - index, now - 3 * index) for index in range(count))
+
+
+def _picture(draw: random.Random, number: int, at: float) -> Done:
+    return Done(f"E000123/{number:04}", at, draw.randint(28, 60), 1080, 1920, 1, draw.uniform(0.004, 0.06), _silhouette(draw))
 
 
 def _silhouette(draw: random.Random) -> Silhouette:
