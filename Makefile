@@ -8,7 +8,7 @@ BOX ?= box
 PIP = -m pip --disable-pip-version-check install --quiet
 
 .DEFAULT_GOAL := test
-.PHONY: run test test-train setup style lock fonts train clean
+.PHONY: run test test-train test-page setup style lock fonts train clean
 
 run: setup
 	@echo "Drop pictures into $(BOX)/in; results come to $(BOX)/out. Ctrl-C stops the box."
@@ -18,11 +18,15 @@ test: $(VENV)/.dev
 	$(VENV)/bin/ruff check
 	$(VENV)/bin/ruff format --check
 	$(VENV)/bin/mypy
-	$(VENV)/bin/pytest -m "not train"
+	$(VENV)/bin/pytest -m "not train and not browser"
 
 # the network's own tests; torch is large, so it has a virtual environment of its own
 test-train: $(TRAIN_VENV)/.train
 	$(TRAIN_VENV)/bin/python -m pytest tests/engines
+
+# the page in a real browser, every state on a phone, a desk and a wall, with axe-core; pictures of it go to runs/page
+test-page: $(VENV)/.page
+	$(VENV)/bin/pytest -m browser tests/page
 
 setup: $(VENV)/.box
 
@@ -35,6 +39,11 @@ $(VENV)/.box: requirements/box.lock pyproject.toml
 
 $(VENV)/.dev: $(VENV)/.box requirements/dev.lock
 	$(VENV)/bin/python $(PIP) --require-hashes -r requirements/dev.lock
+	touch $@
+
+$(VENV)/.page: $(VENV)/.dev requirements/page.lock tests/page/package-lock.json deploy/browser.sh
+	$(VENV)/bin/python $(PIP) --require-hashes -r requirements/page.lock
+	deploy/browser.sh $(VENV)/page
 	touch $@
 
 $(TRAIN_VENV)/.train: requirements/train.lock pyproject.toml
