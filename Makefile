@@ -9,7 +9,7 @@ CUDA ?= /usr/local/cuda
 PIP = -m pip --disable-pip-version-check install --quiet
 
 .DEFAULT_GOAL := test
-.PHONY: run test test-train setup jetson style lock fonts train clean
+.PHONY: run test test-train test-page setup jetson style lock fonts train clean
 
 run: setup
 	@echo "Drop pictures into $(BOX)/in; results come to $(BOX)/out. Ctrl-C stops the box."
@@ -19,11 +19,15 @@ test: $(VENV)/.dev
 	$(VENV)/bin/ruff check
 	$(VENV)/bin/ruff format --check
 	$(VENV)/bin/mypy
-	$(VENV)/bin/pytest -m "not train"
+	$(VENV)/bin/pytest -m "not train and not browser"
 
 # the network's own tests; torch is large, so it has a virtual environment of its own
 test-train: $(TRAIN_VENV)/.train
 	$(TRAIN_VENV)/bin/python -m pytest tests/engines
+
+# the page in a real browser, every state on a phone, a desk and a wall, with axe-core; pictures of it go to runs/page
+test-page: $(VENV)/.page
+	$(VENV)/bin/pytest -m browser tests/page
 
 setup: $(VENV)/.box
 
@@ -47,6 +51,11 @@ $(VENV)/.jetson: requirements/jetson.lock
 
 $(VENV)/.dev: $(VENV)/.box requirements/dev.lock
 	$(VENV)/bin/python $(PIP) --require-hashes -r requirements/dev.lock
+	touch $@
+
+$(VENV)/.page: $(VENV)/.dev requirements/page.lock tests/page/package-lock.json deploy/browser.sh
+	$(VENV)/bin/python $(PIP) --require-hashes -r requirements/page.lock
+	deploy/browser.sh $(VENV)/page
 	touch $@
 
 $(TRAIN_VENV)/.train: requirements/train.lock pyproject.toml
@@ -87,6 +96,7 @@ lock:
 	cd requirements && ../.venv-lock/bin/uv pip compile dev.in -o dev.lock -c box.lock $(LOCK)
 	cd requirements && ../.venv-lock/bin/uv pip compile jetson.in -o jetson.lock -c box.lock $(LOCK)
 	cd requirements && ../.venv-lock/bin/uv pip compile train.in -o train.lock -c dev.lock $(LOCK)
+	cd requirements && ../.venv-lock/bin/uv pip compile page.in -o page.lock -c dev.lock $(LOCK)
 
 LOCK = --quiet --upgrade --universal --python-version 3.10 --generate-hashes --no-emit-index-url --no-header
 

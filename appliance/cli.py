@@ -16,16 +16,21 @@ from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 import appliance
 from appliance.bench.commands import bench
-from appliance.config import Config, document, load, user_cache
+from appliance.config import Config, Page, document, load, user_cache
 from appliance.errors import AnonBoxError, BadConfig, BadFile
 
+SHORTEST_PIN = 6
+
 EXIT_REFUSED, EXIT_CONFIG, EXIT_DOWN = 1, 78, 69  # the last two: sysexits EX_CONFIG, EX_UNAVAILABLE
+
+if TYPE_CHECKING:
+    from appliance.status.server import Serving
 
 FOLDER = click.Path(file_okay=False, path_type=Path)
 config_option = click.option(
@@ -111,7 +116,7 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
 @click.option("--until-stdin-closes", is_flag=True, hidden=True)
 def page(config_path: Path | None, box: Path | None, until_stdin_closes: bool) -> None:
     """Serve the status page, by default on http://127.0.0.1:8080."""
-    from appliance.status.page import serve
+    from appliance.status.server import serve
 
     config = load(config_path, box=box)
     if until_stdin_closes:
@@ -120,12 +125,32 @@ def page(config_path: Path | None, box: Path | None, until_stdin_closes: bool) -
         threading.Thread(target=_follow_stdin, daemon=True).start()
 
     def say_where(port: int) -> None:
-        click.echo(f"status page: http://{config.page.host}:{port}/", err=True)
+        click.echo(f"status page: http{'s' if config.page.certificate else ''}://{config.page.host}:{port}/", err=True)
 
     try:
-        serve(config.folders.state / "status.json", config.page.host, config.page.port, say_where)
+        serve(config.folders.state / "status.json", _serving(config.page), say_where)
     except OSError as error:
         raise BadConfig("page", f"cannot listen on {config.page.host}:{config.page.port}: {error.strerror}; choose another port") from error
+
+
+def _serving(page: Page) -> Serving:
+    """What the page's server needs to know. Raises BadConfig when PIN or certificate cannot be used."""
+    from appliance.status.server import Serving, tls_context
+
+    pin = ""
+    if page.pin_file:
+        try:
+            pin = Path(page.pin_file).read_text("utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise BadConfig("page.pin_file", f"cannot be read: {getattr(error, 'strerror', None) or 'not text'}") from error
+        if len(pin) < SHORTEST_PIN:
+            raise BadConfig("page.pin_file", f"holds {len(pin)} characters, at least {SHORTEST_PIN} are needed")
+    names = tuple(name.strip() for name in page.names.split(",") if name.strip())
+    try:
+        tls = tls_context(page.certificate, page.certificate_key) if page.certificate else None
+    except OSError as error:  # ssl.SSLError among them
+        raise BadConfig("page.certificate", f"cannot be used with page.certificate_key: {error.strerror}") from error
+    return Serving(page.host, page.port, names, pin, tls)
 
 
 def _follow_stdin() -> None:

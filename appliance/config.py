@@ -83,6 +83,10 @@ class Limits:
 class Page:
     host: str = setting("127.0.0.1", "address the status page listens on")
     port: int = setting(8080, "its port; 0 takes a free one", "", 0, 65535)
+    names: str = setting("", "further names it may be called by, separated by commas; addresses, own name and *.local always work")
+    pin_file: str = setting("", "file that holds the PIN the page asks for; empty: anybody on the network may look")
+    certificate: str = setting("", "file with the TLS certificate and its chain, PEM; empty: plain HTTP")
+    certificate_key: str = setting("", "file with its key, PEM; empty: the certificate's file holds it")
 
 
 @dataclass(frozen=True)

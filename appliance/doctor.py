@@ -18,6 +18,7 @@ import appliance
 from appliance.config import Config
 from appliance.errors import AnonBoxError
 from appliance.intake.inbox import user_name
+from appliance.status import clock
 
 Status = Literal["ok", "note", "failed"]
 
@@ -108,7 +109,7 @@ def _clock() -> Check:
         return Check(
             "clock", "failed", f"it says {time.strftime('%Y-%m-%d %H:%M', time.gmtime(now))} UTC, before this program was made", "set it"
         )
-    if Path("/run/systemd/timesync/synchronized").exists():
+    if clock.is_trusted():
         return Check("clock", "ok", "kept by the network")
     return Check("clock", "note", "nothing is known to keep it; results do not depend on it, only the retention of originals does")
 

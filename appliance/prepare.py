@@ -13,8 +13,9 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,9 @@ SAID_EVERY_S = 5.0
 
 PATIENCE_S = 60
 """systemd is asked for so much more time at each repetition."""
+
+IDLE: Mapping[str, Any] = {"waiting": 0, "working": 0, "batch": None, "left": {}, "sticks": (), "shares": (), "images_per_minute": 0}
+"""What the last run's snapshot no longer tells; its counts and its record do."""
 
 Say = Callable[[str], None]
 
@@ -112,6 +116,7 @@ class Announcer:
     def __init__(self, status: Path, started_at: float) -> None:
         self._status, self._started_at = status, started_at
         self._said = ""
+        self._last = snapshot.last(status) or Snapshot("Starting")
 
     def __call__(self, text: str) -> None:
         if text != self._said:
@@ -119,7 +124,8 @@ class Announcer:
             self._said = text
         minutes = int(time.time() - self._started_at) // 60
         detail = f"{text[:1].upper()}{text[1:]}{f' ({minutes} min so far)' if minutes else ''}."
-        now = Snapshot("Starting", detail, version=appliance.__version__, started_at=self._started_at, written_at=time.time())
+        times: dict[str, Any] = {"started_at": self._started_at, "written_at": time.time()}
+        now = replace(self._last, state="Starting", detail=detail, **IDLE, version=appliance.__version__, **times)
         try:
             self._status.parent.mkdir(parents=True, exist_ok=True)
             snapshot.write(self._status, now)

@@ -24,7 +24,7 @@ MAY_IMPORT = {
     "redactor": BASE | {"formats", "detect", "engine"},
     "intake": BASE | {"redactor", "status"},
     "batch": BASE | {"redactor"},
-    "doctor": BASE | {"redactor", "formats", "intake"},
+    "doctor": BASE | {"redactor", "formats", "intake", "status"},
     "reference": BASE,
     "prepare": BASE | {"intake", "status"},
     "rehearsal": BASE | {"redactor", "reference"},
@@ -39,7 +39,8 @@ ONE_HOME = {
     "pycuda": {"engine/cuda.py"},
     "jetson_utils": {"formats/reduce.py"},
     "flask": {"status/page.py"},
-    "waitress": {"status/page.py"},
+    "waitress": {"status/server.py"},
+    "prometheus_client": {"status/metrics.py"},
     "watchfiles": {"intake/watch.py"},
     "systemd": {"intake/notify.py"},
     "PIL": {"formats", "redactor/warmup.py", "batch.py", "detect/rbox.py", "reference.py", "rehearsal.py"},
@@ -81,9 +82,10 @@ def test_a_library_has_one_home(library: str) -> None:
 
 @pytest.mark.parametrize("path", [path for path in FILES if part(path) == "intake"], ids=lambda path: path.name)
 def test_the_daemon_knows_the_redactor_only_by_its_protocol(path: Path) -> None:
-    allowed = {"appliance.redactor", "appliance.redactor.Redactor", "appliance.status", "appliance.status.health"}
+    allowed = {"appliance.redactor", "appliance.redactor.Redactor", "appliance.status"}
     foreign = {name for name in imports(path) if name.startswith(("appliance.redactor", "appliance.status"))}
-    assert all(name in allowed or name.startswith("appliance.status.snapshot") for name in foreign)
+    values = tuple(f"appliance.status.{module}" for module in ("snapshot", "silhouette", "health", "clock"))
+    assert all(name in allowed or name.startswith(values) for name in foreign)
 
 
 @pytest.mark.parametrize(

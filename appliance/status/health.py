@@ -7,7 +7,7 @@ discovered (jetson.md 5). Every read may fail, as a zone that is switched off do
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,6 +19,14 @@ BUSY, SLOW = 95.0, 0.8
 
 COLDEST = -50.0
 """A zone that is off reports -256 °C."""
+
+
+Translate = Callable[..., str]
+"""A text with {name} for values, and the values by name → what is shown."""
+
+
+def _in_english(text: str, **values: object) -> str:
+    return text.format(**values) if values else text
 
 
 @dataclass(frozen=True)
@@ -42,20 +50,23 @@ class Health:
     memory_free: int | None = None
     memory_total: int | None = None
 
-    def lines(self) -> dict[str, str]:
-        """What there is to show a person: title -> text, in order."""
+    def lines(self, t: Translate = _in_english) -> dict[str, str]:
+        """What there is to show a person: title -> text, in order. t : puts a text into the reader's language, and values into it"""
         hottest = max(self.temperatures.items(), key=lambda zone: zone[1], default=None)
-        clock = f"{self.gpu_mhz} of {self.gpu_max_mhz} MHz" if self.gpu_mhz is not None and self.gpu_max_mhz else ""
+        clock = (
+            t("{now} of {highest} MHz", now=self.gpu_mhz, highest=self.gpu_max_mhz) if self.gpu_mhz is not None and self.gpu_max_mhz else ""
+        )
         load = "" if self.gpu_load is None else f"{self.gpu_load:.0f} %"
         power = ", ".join(f"{rail} {watts:.1f} W" for rail, watts in self.power.items())
-        memory = f"{self.memory_free} of {self.memory_total} MiB" if self.memory_free is not None else ""
+        memory = t("{free} of {total} MiB", free=self.memory_free, total=self.memory_total) if self.memory_free is not None else ""
+        mode = t("mode {mode}", mode=self.power_mode) if self.power_mode else ""
         shown = {
-            "Machine": ", ".join(filter(None, (self.model, self.release))),
-            "GPU": ", ".join(filter(None, (load, clock))),
-            "Hottest": f"{hottest[0]} {hottest[1]:.0f} °C" if hottest else "",
-            "Power": ", ".join(filter(None, (self.power_mode and f"mode {self.power_mode}", power))),
-            "Slowed down": self.throttling,
-            "Free memory": memory,
+            t("Machine"): ", ".join(filter(None, (self.model, self.release))),
+            t("GPU"): ", ".join(filter(None, (load, clock))),
+            t("Hottest"): f"{hottest[0]} {hottest[1]:.0f} °C" if hottest else "",
+            t("Power"): ", ".join(filter(None, (mode, power))),
+            t("Slowed down"): "; ".join(t(part) for part in self.throttling.split("; ")),
+            t("Free memory"): memory,
         }
         return {title: text for title, text in shown.items() if text}
 

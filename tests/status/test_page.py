@@ -2,54 +2,25 @@
 
 from __future__ import annotations
 
-import http.client
 import re
-import signal
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any
 
 import pytest
+from boxes import every_headline, snapshot
 from flask.testing import FlaskClient
 
 from appliance.errors import BAD_FILE_CODES
-from appliance.status import page
-from appliance.status.health import Health
-from appliance.status.snapshot import STATES, Refused, Snapshot, State, write
+from appliance.status import page, views
+from appliance.status.access import own_names
+from appliance.status.silhouette import Silhouette
+from appliance.status.snapshot import STATES, Done, Refused, Share, Snapshot, Stick, write
+from appliance.status.texts import LANGUAGES, Language, Words
 from appliance.types import EngineInfo
 
 STATIC = Path(page.__file__).parent / "static"
 TEMPLATES = Path(page.__file__).parent / "templates"
-
-
-def snapshot(state: State = "Working", **changes: Any) -> Snapshot:
-    full = Snapshot(
-        state=state,
-        detail="Pictures come out.",
-        waiting=31,
-        working=2,
-        done_today=418,
-        done_ever=123456,
-        refused_ever=37,
-        refused=(
-            Refused("E000123/0003", "damaged", "the picture ends too early", time.time()),
-            Refused("E000123/0002", "unsupported", "a movie", time.time()),
-            Refused("E000123/0001", "damaged", "the picture ends too early", time.time()),
-        ),
-        left={"a link, not a file": 4},
-        images_per_minute=96,
-        engine=EngineInfo("openvino", "INT8", "3fa94c0d12be", "a chip of 2026"),
-        health=Health("Orin Nano", "L4T 36.4.3", 43.7, 918, 1020, {"tj": 51.5}, {"VDD_IN": 9.1}, "25W", "too hot (soc0)", 5120, 7618),
-        free_bytes=412_300_000_000,
-        version="1.2.3",
-        started_at=time.time() - 60,
-        written_at=time.time(),
-    )
-    return replace(full, **changes)
 
 
 @pytest.fixture
@@ -67,38 +38,86 @@ def text(html: str) -> str:
     return " ".join(re.sub(r"<[^>]+>", " ", html.partition("<main>")[2].partition("</main>")[0]).split())
 
 
-@pytest.mark.parametrize("state", STATES)
-def test_each_state_has_its_word_colour_shape_and_sentence(state: State, path: Path, client: FlaskClient) -> None:
-    write(path, snapshot(state, detail=""))
-    html = client.get("/").text
-    slug = state.lower().replace(" ", "-")
-    assert f"<title>{state} · AnonBox</title>" in html
-    assert f"<h1>{state}</h1>" in html
-    assert f'class="band {slug}"' in html
+@pytest.mark.parametrize("headline", every_headline())
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_each_headline_has_its_word_colour_shape_and_sentence(headline: str, language: Language, path: Path, client: FlaskClient) -> None:
+    write(path, every_headline()[headline])
+    html = client.get(f"/?lang={language}").text
+    slug, word = headline.lower().replace(" ", "-"), Words(language)(headline)
+    assert f'<html lang="{language}">' in html
+    assert f"<title>{word} · AnonBox</title>" in html
+    assert f"<h1>{word}</h1>" in html
+    assert f'class="band {slug}" data-headline="{headline}"' in html
     assert (STATIC / "shapes" / f"{slug}.svg").read_text("utf-8") in html
-    assert page.MEANING[state] in html
+    assert f".{slug} {{ --state: #" in (STATIC / "page.css").read_text("utf-8")
+    assert client.get("/api/status").get_json()["headline"] == headline
+
+
+def test_every_state_of_the_daemon_is_a_headline() -> None:
+    assert set(STATES) < set(every_headline()) == set(views.MEANING) - {"No connection"}
 
 
 def test_shows_all_it_knows(path: Path, client: FlaskClient) -> None:
-    write(path, snapshot())
+    write(path, snapshot(sticks=(Stick(1, "working", 12, 30, 4, 1, {"PDF": 2}),), shares=(Share("in", "connected"),)))
     shown = text(client.get("/").text)
     for part in (
-        "Pictures come out.",
+        "Working Stick 1: 12 of 30. Do not pull it.",
+        "12 of 45 pictures , about 3 min left",
+        "4 were done before.",
+        "1 could not be read",
+        "Not released, and still on the stick: 2 × PDF.",
+        "Drop folder on the network: connected.",
         "Waiting 31",
         "In work 2",
         "Done today 418",
+        "Quarantined today 3",
         "Done ever 123 456",
         "Pictures a minute 96",
         "Quarantined ever 37",
-        "4 × a link, not a file",
-        "openvino, INT8",
+        "4 × symbolic link: not followed",
+        "TensorRT 10.3.0, INT8",
         "3fa94c0d12be",
-        "a chip of 2026",
+        "Orin (sm_87)",
         "412.3 GB",
+        "Trusted: a time server keeps it.",
         "AnonBox 1.2.3",
         "Last report",
+        "E000123/0050",
+        "1920 × 1080",
+        "refused in the last hour",
+        "Last minute with pictures: median",
     ):
         assert part in shown
+
+
+def test_the_last_pictures_have_number_time_size_share_and_silhouette(path: Path, client: FlaskClient) -> None:
+    at = time.time()
+    done = Done("E000007/0003", at, 1234, 1080, 1920, 3, 0.0123, Silhouette(2, 4, "c1"))
+    write(path, snapshot(newest=(done, replace(done, number="E000007/0002", removed=0.0))))
+    html = client.get("/").text
+    card = html[html.index("E000007/0003") : html.index("E000007/0002")]
+    assert text(f"<main>{card}</main>").startswith(
+        f"E000007/0003 {time.strftime('%H:%M:%S', time.localtime(at))} 1920 × 1080, 3 pages, 1.2 s"
+    )
+    assert "removed 1.2\u00a0%" in html and "removed 0.0\u00a0%" in html
+    assert 'viewBox="0 0 4 2"' in html and 'd="M0 0h2v1h-2zM3 1h1v1h-1z"' in html
+    assert html.count('class="silhouette"') == 2
+
+
+def test_speaks_the_browsers_language_and_offers_the_other(path: Path, client: FlaskClient) -> None:
+    write(path, snapshot())
+    for header, language, other in (("de-AT,de;q=0.9", "de", "en"), ("fr,en;q=0.5", "en", "de"), ("fr", "en", "de"), ("", "en", "de")):
+        html = client.get("/", headers={"Accept-Language": header}).text
+        assert f'<html lang="{language}">' in html and f'href="?lang={other}"' in html
+    html = client.get("/?lang=en", headers={"Accept-Language": "de"}).text
+    assert '<html lang="en">' in html
+
+
+def test_what_has_no_german_is_marked_as_english(path: Path, client: FlaskClient) -> None:
+    write(path, snapshot("Needs attention", detail="Something new happened."))
+    html = client.get("/?lang=de").text
+    assert '<p lang="en">Something new happened.</p>' in html
+    assert '<p class="reason" lang="en">the picture ends too early</p>' in html
 
 
 def test_groups_the_quarantine_by_reason_and_says_what_to_do(path: Path, client: FlaskClient) -> None:
@@ -106,23 +125,23 @@ def test_groups_the_quarantine_by_reason_and_says_what_to_do(path: Path, client:
     shown = text(client.get("/").text)
     damaged, unsupported = shown.index("Damaged file 2 files"), shown.index("Not a picture this box handles 1 file")
     assert damaged < shown.index("E000123/0003") < shown.index("E000123/0001") < unsupported < shown.index("E000123/0002")
-    assert page.ADVICE["damaged"][1] in shown
+    assert views.ADVICE["damaged"][1] in shown
     assert shown.count("the picture ends too early") == 1
 
 
 def test_every_reason_of_refusal_has_its_advice() -> None:
-    assert set(page.ADVICE) == set(BAD_FILE_CODES)
-    assert page.grouped([Refused("E000001/0001", "new-code", "why", 0.0)])[0].title == "Refused"
+    assert set(views.ADVICE) == set(BAD_FILE_CODES)
+    assert views.grouped([Refused("E000001/0001", "new-code", "why", 0.0)])[0].title == "Refused"
 
 
 def test_json_holds_the_whole_snapshot_and_its_age(path: Path, client: FlaskClient) -> None:
     write(path, snapshot(written_at=time.time() - 3))
     value = client.get("/api/status").get_json()
-    assert value.keys() == {field.name for field in fields(Snapshot)} | {"age_s"}
+    assert value.keys() == {field.name for field in fields(Snapshot)} | {"age_s", "headline"}
     assert value["age_s"] == pytest.approx(3, abs=1.5)
-    assert value["engine"] == {"name": "openvino", "precision": "INT8", "model": "3fa94c0d12be", "device": "a chip of 2026", "note": ""}
+    assert value["engine"]["device"] == "Orin (sm_87)"
     assert value["refused"][0]["number"] == "E000123/0003"
-    assert value["left"] == {"a link, not a file": 4}
+    assert value["left"] == {"symbolic link: not followed": 4}
 
 
 def test_the_page_shows_how_the_machine_is(path: Path, client: FlaskClient) -> None:
@@ -134,12 +153,12 @@ def test_the_page_shows_how_the_machine_is(path: Path, client: FlaskClient) -> N
     assert "Slowed down" not in client.get("/").text
 
 
-@pytest.mark.parametrize("state", STATES)
-def test_healthz(state: State, path: Path, client: FlaskClient) -> None:
-    write(path, snapshot(state))
+@pytest.mark.parametrize("headline", every_headline())
+def test_healthz(headline: str, path: Path, client: FlaskClient) -> None:
+    write(path, every_headline()[headline])
     answer = client.get("/healthz")
-    healthy = state in ("Ready", "Working", "Waiting for space")
-    assert (answer.status_code, answer.text) == ((200, "ok\n") if healthy else (503, f"{state}\n"))
+    healthy = headline not in ("Starting", "Needs attention", "Stopped")
+    assert (answer.status_code, answer.text) == ((200, "ok\n") if healthy else (503, f"{headline}\n"))
 
 
 def assert_state(client: FlaskClient, state: str, detail: str) -> None:
@@ -218,7 +237,7 @@ OWN = """localhost LOCALHOST:8080 127.0.0.1:8080 192.168.1.20 [::1]:8080 [fe80::
     anonbox.local AnonBox.local.:80 box.hospital.example box.hospital.example.:1"""
 
 
-@pytest.mark.parametrize("host", [*OWN.split(), *page.own_names()])
+@pytest.mark.parametrize("host", [*OWN.split(), *own_names()])
 def test_answers_under_its_own_names(host: str, path: Path, client: FlaskClient) -> None:
     write(path, snapshot())
     assert client.get("/healthz", headers={"Host": host}).status_code == 200
@@ -267,8 +286,9 @@ def test_the_page_needs_nothing_inline_and_nothing_from_elsewhere(path: Path, cl
     html = client.get("/").text
     assert not re.search(r"<style|\sstyle=|\son[a-z]+=|<script>|javascript:|<form|<img", html)
     used = set(re.findall(r'(?:href|src)="([^"]*)"', html))
-    assert used == {"/static/page.css", "/static/page.js", "/static/shapes/working.svg"}
-    assert all(client.get(url, buffered=True).status_code == 200 for url in used)
+    own = {"/static/page.css", "/static/page.js", "/static/shapes/working.svg", "?lang=de", "/licences?lang=en", "/api/status", "/metrics"}
+    assert used == own
+    assert all(client.get(url.replace("?lang=de", "/?lang=de"), buffered=True).status_code == 200 for url in used)
     assert '<noscript><meta http-equiv="refresh"' in html, "without JavaScript it renews itself all the same"
 
 
@@ -295,54 +315,14 @@ def contrast(one: str, other: str) -> float:
 
 def test_every_text_stands_out_from_its_ground() -> None:
     css = (STATIC / "page.css").read_text("utf-8")
-    states = dict(re.findall(r"\.([a-z-]+) \{ --state: (#\w{6}); \}", css))
+    states = dict(re.findall(r"^\.([a-z-]+) \{ --state: (#\w{6}); \}", css, re.MULTILINE))
     assert states.keys() == {shape.stem for shape in (STATIC / "shapes").glob("*.svg")}
     assert all(contrast(colour, "#ffffff") >= 4.5 for colour in states.values())
     light_and_dark = re.findall(r"--ground: .*?\}", css, re.DOTALL)
     assert len(light_and_dark) == 2
     for scheme in light_and_dark:
         colours = dict(re.findall(r"--(\w+): (#\w+);", scheme))
-        for ink, ground in (("ink", "ground"), ("ink", "sheet"), ("ink", "line"), ("quiet", "ground"), ("quiet", "sheet")):
-            assert contrast(colours[ink], colours[ground]) >= 4.5
-
-
-SERVER = "import sys; from pathlib import Path; from appliance.status.page import serve; serve(Path(sys.argv[1]), '127.0.0.1', 0, print)"
-
-
-@pytest.fixture
-def server(path: Path) -> Iterator[tuple[subprocess.Popen[str], int]]:
-    """A served page in a process of its own, and its port."""
-    with subprocess.Popen([sys.executable, "-u", "-W", "error", "-c", SERVER, str(path)], stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout
-        try:
-            yield process, int(process.stdout.readline())
-        finally:
-            process.kill()
-
-
-def test_a_real_server_answers_and_stops_when_told(path: Path, server: tuple[subprocess.Popen[str], int]) -> None:
-    process, port = server
-    write(path, snapshot())
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
-    connection.request("GET", "/healthz")
-    answer = connection.getresponse()
-    assert (answer.status, answer.read()) == (200, b"ok\n")
-    assert answer.getheader("Server") is None
-    assert answer.getheader("Via") is None
-
-    connection.request("GET", "/", headers={"Host": "evil.example"})
-    refused = connection.getresponse()
-    assert (refused.status, b"1.2.3" in refused.read()) == (400, False)
-
-    process.send_signal(signal.SIGTERM)  # while the connection is still open
-    assert process.wait(10) == 0
-    connection.close()
-
-
-def test_the_real_server_takes_no_uploads(server: tuple[subprocess.Popen[str], int]) -> None:
-    connection = http.client.HTTPConnection("127.0.0.1", server[1], timeout=10)
-    connection.putrequest("POST", "/")
-    connection.putheader("Content-Length", str(10**9))
-    connection.endheaders()
-    assert connection.getresponse().status == 413
-    connection.close()
+        texts = (("ink", "ground"), ("ink", "sheet"), ("ink", "line"), ("quiet", "ground"), ("quiet", "sheet"), ("link", "ground"))
+        bars = (("front", "sheet"), ("back", "sheet"), ("front", "line"))
+        assert all(contrast(colours[ink], colours[ground]) >= 4.5 for ink, ground in (*texts, ("link", "sheet")))
+        assert all(contrast(colours[bar], colours[ground]) >= 3 for bar, ground in bars)
