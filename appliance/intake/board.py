@@ -12,7 +12,7 @@ import appliance
 from appliance.intake.faults import describe
 from appliance.intake.journal import Journal
 from appliance.status import snapshot
-from appliance.status.snapshot import Snapshot, State
+from appliance.status.snapshot import Snapshot, State, Stick
 from appliance.types import EngineInfo
 
 log = logging.getLogger(__name__)
@@ -35,6 +35,7 @@ class View:
     working: int = 0
     left: Mapping[str, int] = field(default_factory=dict)
     free_bytes: int = 0
+    sticks: tuple[Stick, ...] = ()
 
 
 class Board:
@@ -88,6 +89,7 @@ class Board:
             refused_ever=counts.refused_ever if counts else 0,
             refused=journal.newest_refused(NEWEST) if journal else (),
             left=dict(view.left),
+            sticks=view.sticks,
             images_per_minute=counts.last_minute if counts else 0,
             engine=self._engine,
             free_bytes=view.free_bytes,

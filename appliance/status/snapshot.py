@@ -12,7 +12,7 @@ from typing import Any, Literal, get_args
 
 from appliance.types import EngineInfo
 
-State = Literal["Starting", "Ready", "Working", "Waiting for space", "Needs attention", "Stopped"]
+State = Literal["Starting", "Ready", "Working", "Safe to remove", "Waiting for space", "Waiting for share", "Needs attention", "Stopped"]
 STATES: tuple[State, ...] = get_args(State)
 
 StickState = Literal["reading", "working", "safe to remove", "pulled too early", "cannot be read"]
