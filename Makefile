@@ -8,7 +8,7 @@ BOX ?= box
 PIP = -m pip --disable-pip-version-check install --quiet
 
 .DEFAULT_GOAL := test
-.PHONY: run test test-train setup style lock fonts train clean
+.PHONY: run test test-train test-vm setup install uninstall bundle style lock fonts train clean
 
 run: setup
 	@echo "Drop pictures into $(BOX)/in; results come to $(BOX)/out. Ctrl-C stops the box."
@@ -23,6 +23,16 @@ test: $(VENV)/.dev
 # the network's own tests; torch is large, so it has a virtual environment of its own
 test-train: $(TRAIN_VENV)/.train
 	$(TRAIN_VENV)/bin/python -m pytest tests/engines
+
+# this machine becomes a box, or gets this version; what is there already stays (deploy/install.sh, deploy/uninstall.sh)
+install:
+	deploy/install.sh $(INSTALL)
+uninstall:
+	deploy/uninstall.sh $(UNINSTALL)
+
+# everything for boxes without internet, in dist/; SIGN=KEY signs it as an update
+bundle:
+	deploy/bundle.sh $(if $(SIGN),--sign $(SIGN)) dist
 
 setup: $(VENV)/.box
 
@@ -72,6 +82,7 @@ lock:
 	test -x .venv-lock/bin/uv || ($(PYTHON) -m venv .venv-lock && .venv-lock/bin/python $(PIP) uv)
 	cd requirements && ../.venv-lock/bin/uv pip compile box.in -o box.lock $(LOCK)
 	cd requirements && ../.venv-lock/bin/uv pip compile dev.in -o dev.lock -c box.lock $(LOCK)
+	cd requirements && ../.venv-lock/bin/uv pip compile bundle.in -o bundle.lock $(LOCK)
 	cd requirements && ../.venv-lock/bin/uv pip compile train.in -o train.lock -c dev.lock $(LOCK)
 
 LOCK = --quiet --upgrade --universal --python-version 3.10 --generate-hashes --no-emit-index-url --no-header
