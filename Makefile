@@ -84,6 +84,7 @@ lock:
 	cd requirements && ../.venv-lock/bin/uv pip compile dev.in -o dev.lock -c box.lock $(LOCK)
 	cd requirements && ../.venv-lock/bin/uv pip compile bundle.in -o bundle.lock $(LOCK)
 	cd requirements && ../.venv-lock/bin/uv pip compile train.in -o train.lock -c dev.lock $(LOCK)
+	cd requirements && ../.venv-lock/bin/uv pip compile page.in -o page.lock -c dev.lock $(LOCK)
 
 LOCK = --quiet --upgrade --universal --python-version 3.10 --generate-hashes --no-emit-index-url --no-header
 

@@ -16,15 +16,20 @@ from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 import appliance
-from appliance.config import Config, document, load
+from appliance.config import Config, Page, document, load
 from appliance.errors import AnonBoxError, BadConfig, BadFile
 
+SHORTEST_PIN = 6
+
 EXIT_REFUSED, EXIT_CONFIG, EXIT_DOWN = 1, 78, 69  # the last two: sysexits EX_CONFIG, EX_UNAVAILABLE
+
+if TYPE_CHECKING:
+    from appliance.status.server import Serving
 
 FOLDER = click.Path(file_okay=False, path_type=Path)
 config_option = click.option(
@@ -67,6 +72,7 @@ def cli() -> None:
 def run(config_path: Path | None, box: Path | None, with_page: bool) -> None:
     """Watch the drop folder and redact what arrives, until SIGTERM. SIGHUP rereads the configuration."""
     from appliance.intake.start import run_box
+    from appliance.prepare import Announcer, ensure_plans
     from appliance.redactor.client import RedactorProcess
 
     signal.signal(signal.SIGTERM, _leave)  # until run_box knows better: a first start may compile for minutes
@@ -77,7 +83,8 @@ def run(config_path: Path | None, box: Path | None, with_page: bool) -> None:
     with ExitStack() as undo:
         if with_page:
             undo.callback(_stop, _start_page(config_path, config))
-        redactor = RedactorProcess(config, config.folders.state / "engines")
+        ensure_plans(config, _plans(config), Announcer(config.folders.state / "status.json", time.time()))
+        redactor = RedactorProcess(config, _plans(config))
         undo.callback(redactor.close)
         sys.exit(run_box(config, redactor, reload))
 
@@ -108,7 +115,7 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
 @click.option("--until-stdin-closes", is_flag=True, hidden=True)
 def page(config_path: Path | None, box: Path | None, until_stdin_closes: bool) -> None:
     """Serve the status page, by default on http://127.0.0.1:8080."""
-    from appliance.status.page import serve
+    from appliance.status.server import serve
 
     config = load(config_path, box=box)
     if until_stdin_closes:
@@ -117,12 +124,32 @@ def page(config_path: Path | None, box: Path | None, until_stdin_closes: bool) -
         threading.Thread(target=_follow_stdin, daemon=True).start()
 
     def say_where(port: int) -> None:
-        click.echo(f"status page: http://{config.page.host}:{port}/", err=True)
+        click.echo(f"status page: http{'s' if config.page.certificate else ''}://{config.page.host}:{port}/", err=True)
 
     try:
-        serve(config.folders.state / "status.json", config.page.host, config.page.port, say_where)
+        serve(config.folders.state / "status.json", _serving(config.page), say_where)
     except OSError as error:
         raise BadConfig("page", f"cannot listen on {config.page.host}:{config.page.port}: {error.strerror}; choose another port") from error
+
+
+def _serving(page: Page) -> Serving:
+    """What the page's server needs to know. Raises BadConfig when PIN or certificate cannot be used."""
+    from appliance.status.server import Serving, tls_context
+
+    pin = ""
+    if page.pin_file:
+        try:
+            pin = Path(page.pin_file).read_text("utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise BadConfig("page.pin_file", f"cannot be read: {getattr(error, 'strerror', None) or 'not text'}") from error
+        if len(pin) < SHORTEST_PIN:
+            raise BadConfig("page.pin_file", f"holds {len(pin)} characters, at least {SHORTEST_PIN} are needed")
+    names = tuple(name.strip() for name in page.names.split(",") if name.strip())
+    try:
+        tls = tls_context(page.certificate, page.certificate_key) if page.certificate else None
+    except OSError as error:  # ssl.SSLError among them
+        raise BadConfig("page.certificate", f"cannot be used with page.certificate_key: {error.strerror}") from error
+    return Serving(page.host, page.port, names, pin, tls)
 
 
 def _follow_stdin() -> None:
@@ -151,6 +178,10 @@ def status(config_path: Path | None, box: Path | None, as_json: bool) -> None:
         click.echo(f"{now.state}{': ' + now.detail if now.detail else ''}")
         click.echo(f"waiting {now.waiting}, in work {now.working}, done today {now.done_today}, ever {now.done_ever}")
         click.echo(f"quarantined {now.refused_ever}, left in the drop folder {sum(now.left.values())}")
+        if now.engine and now.engine.note:
+            click.echo(f"{now.engine.name} runs {now.engine.note}")
+        if now.health and now.health.throttling:
+            click.echo(f"slowed down: {now.health.throttling}")
         click.echo(f"{now.images_per_minute} pictures in the last minute, {now.free_bytes / 2**30:.1f} GiB free, version {now.version}")
     sys.exit(0 if now.state not in {"Needs attention", "Stopped"} else 1)
 
@@ -191,6 +222,7 @@ def doctor(config_path: Path | None, box: Path | None, as_json: bool, config_exa
 def redact(inputs: Sequence[Path], out: Path, masks: Path | None, mode: Any, config_path: Path | None, as_json: bool) -> None:
     """Redact INPUTS, files or folders, once. Exit code 1 when any file was refused."""
     from appliance import batch
+    from appliance.prepare import ensure_plans
     from appliance.redactor.client import RedactorProcess
 
     config = load(config_path)
@@ -201,6 +233,7 @@ def redact(inputs: Sequence[Path], out: Path, masks: Path | None, mode: Any, con
     if harm := batch.find_harm(items, inputs, places):
         raise click.UsageError(harm)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as after Ctrl-C, nothing half-done is left
+    ensure_plans(config, _user_cache(), _to_stderr)
     redactor = RedactorProcess(config, _user_cache())
     try:
         start = time.perf_counter()
@@ -228,6 +261,83 @@ def redact(inputs: Sequence[Path], out: Path, masks: Path | None, mode: Any, con
             "{redacted} redacted, {refused} refused, {ms_per_image} ms an image, redactor peak {redactor_peak_mib} MiB".format(**summary)
         )
     sys.exit(EXIT_REFUSED if refused else 0)
+
+
+@cli.group()
+def engine() -> None:
+    """Build and show the TensorRT engines of this device. Plans are kept in state/engines, of the box or of --box."""
+
+
+engine_mode = click.option("--mode", type=click.Choice(["mask", "boxes"]), help="Which model.  [default: as configured]")
+
+
+@engine.command()
+@config_option
+@box_option
+@engine_mode
+@click.option("--force", is_flag=True, help="Build anew even if a plan fits this device.")
+def build(config_path: Path | None, box: Path | None, mode: Any, force: bool) -> None:
+    """Build INT8 and FP16, measure them here, and keep the fastest that agrees with the reference. Takes minutes.
+
+    `anonbox run` does the same at its first start. Run it as the user the box runs as: plans belong to whoever built them.
+    """
+    from appliance.engine import EngineOptions
+    from appliance.engine.model import load_model
+    from engines.build import choose
+
+    config = load(config_path, box=box)
+    model = load_model(mode or config.detect.mode)
+    start = time.monotonic()
+
+    def say(text: str) -> None:
+        click.echo(f"{time.monotonic() - start:6.1f} s  {text}", err=True)
+
+    choice = choose(EngineOptions(model.path, model.sha256, cache=_plans(config)), say, force=force)
+    click.echo(choice.why)
+
+
+@engine.command()
+@config_option
+@box_option
+@engine_mode
+def info(config_path: Path | None, box: Path | None, mode: Any) -> None:
+    """Say what is here to build with and from, what was chosen, and why, as JSON. Exit code 1 when no plan fits this device."""
+    from engines.build import describe
+
+    config = load(config_path, box=box)
+    facts = describe(mode or config.detect.mode, _plans(config))
+    click.echo(json.dumps(facts, indent=1))
+    sys.exit(0 if facts.get("choice") else 1)
+
+
+@engine.command("list")
+@config_option
+@box_option
+def list_(config_path: Path | None, box: Path | None) -> None:
+    """List the plans that are kept, newest first: for which library and device, and why they were chosen."""
+    from appliance.engine import plans
+
+    folder = _plans(load(config_path, box=box))
+    records = plans.records(folder)
+    for path in records:
+        try:
+            kept = plans.read(path)
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            click.echo(f"{path.name}  cannot be read: {error}")
+            continue
+        built = time.strftime("%Y-%m-%d %H:%M", time.localtime(kept.built_at))
+        click.echo(f"{path.stem}  {built}  {kept.key.library} on {kept.key.device}: {kept.why}")
+    if not records:
+        click.echo(f"no plans in {folder}")
+
+
+def _plans(config: Config) -> Path:
+    """Where the box keeps compiled models."""
+    return config.folders.state / "engines"
+
+
+def _to_stderr(text: str) -> None:
+    click.echo(text, err=True)
 
 
 def _user_cache() -> Path:

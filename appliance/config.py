@@ -57,7 +57,8 @@ class Intake:
 
 @dataclass(frozen=True)
 class EngineSection:
-    name: str = setting("openvino", "which engine runs the network", choices=("openvino",))
+    name: str = setting("openvino", "which engine runs the network: on the CPU, or on an NVIDIA GPU", choices=("openvino", "tensorrt"))
+    fallback: str = setting("none", "what runs when that engine cannot; the page then says so", choices=("none", "openvino"))
     threads: int = setting(0, "CPU threads for the network, 0 = one a core", "", 0, 256)
     lanes: int = setting(0, "pictures worked on at once, 0 = one a core", "", 0, 64)
 
@@ -85,6 +86,10 @@ class Usb:
 class Page:
     host: str = setting("127.0.0.1", "address the status page listens on")
     port: int = setting(8080, "its port; 0 takes a free one", "", 0, 65535)
+    names: str = setting("", "further names it may be called by, separated by commas; addresses, own name and *.local always work")
+    pin_file: str = setting("", "file that holds the PIN the page asks for; empty: anybody on the network may look")
+    certificate: str = setting("", "file with the TLS certificate and its chain, PEM; empty: plain HTTP")
+    certificate_key: str = setting("", "file with its key, PEM; empty: the certificate's file holds it")
 
 
 @dataclass(frozen=True)

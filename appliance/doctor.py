@@ -18,6 +18,7 @@ import appliance
 from appliance.config import Config
 from appliance.errors import AnonBoxError
 from appliance.intake.inbox import user_name
+from appliance.status import clock
 
 Status = Literal["ok", "note", "failed"]
 
@@ -36,6 +37,7 @@ def examine(config: Config, cache: Path) -> Iterator[Check]:
     """Look at everything the box needs, slowest last. Nothing is changed; cache : for the compiled model"""
     yield Check("anonbox", "ok", f"{appliance.__version__} on Python {platform.python_version()}, {platform.system()} {platform.machine()}")
     yield from _libraries()
+    yield _reducer(config)
     yield from _folders(config)
     yield _clock()
     yield from _redactor(config, cache)
@@ -51,7 +53,6 @@ def _libraries() -> Iterator[Check]:
     yield _optional("systemd.daemon", "systemd-python", "readiness and watchdog go over the plain notify socket instead")
     yield _optional("tensorrt", "TensorRT", "the network runs on the CPU")
     yield _optional("pycuda", "pycuda", "no zero-copy buffers on a GPU")
-    yield _jetson_utils()
 
 
 def _turbojpeg() -> Check:
@@ -71,16 +72,17 @@ def _optional(module: str, name: str, without: str) -> Check:
     return Check(name, "note", f"absent: {without}")
 
 
-def _jetson_utils() -> Check:
-    """The package of that name on the index is a stranger's: only the real one has cudaAllocMapped."""
-    if not importlib.util.find_spec("jetson_utils"):
-        return Check("jetson-utils", "note", "absent: used on a Jetson only")
-    import jetson_utils
+def _reducer(config: Config) -> Check:
+    """Which of the two ways to reduce a picture that is no JPEG is used, and why."""
+    from appliance.formats.reduce import real_jetson_utils, reducer, use_gpu
 
-    if hasattr(jetson_utils, "cudaAllocMapped"):
-        return Check("jetson-utils", "ok", "present")
-    advice = "pip uninstall jetson-utils; the real one comes with JetPack or is built from its source"
-    return Check("jetson-utils", "failed", "the installed package is a stranger's, not NVIDIA's", advice)
+    utils, why = real_jetson_utils()
+    if utils is None and "stranger" in why:
+        return Check(
+            "jetson-utils", "failed", why, "pip uninstall jetson-utils; the real one is built from its source, see deploy/README.md"
+        )
+    used = use_gpu() if config.engine.name == "tensorrt" else reducer()
+    return Check("jetson-utils", "ok" if utils else "note", f"PNG, BMP and TIFF are reduced by {used.name}: {used.why}")
 
 
 def _folders(config: Config) -> Iterator[Check]:
@@ -107,7 +109,7 @@ def _clock() -> Check:
         return Check(
             "clock", "failed", f"it says {time.strftime('%Y-%m-%d %H:%M', time.gmtime(now))} UTC, before this program was made", "set it"
         )
-    if Path("/run/systemd/timesync/synchronized").exists():
+    if clock.is_trusted():
         return Check("clock", "ok", "kept by the network")
     return Check("clock", "note", "nothing is known to keep it; results do not depend on it, only the retention of originals does")
 
@@ -123,7 +125,8 @@ def _redactor(config: Config, cache: Path) -> Iterator[Check]:
         return
     try:
         info = redactor.info
-        yield Check("engine", "ok", f"{info.name}, {info.precision}, model {info.model}, on {info.device}, {redactor.lanes} lanes")
+        detail = f"{info.name}, {info.precision}, model {info.model}, on {info.device}, {redactor.lanes} lanes"
+        yield Check("engine", "note" if info.note else "ok", f"{detail}{' ' * bool(info.note)}{info.note}")
         if redactor.is_sandboxed:
             yield Check("sandbox", "ok", "the redactor can open no file and no socket")
         else:

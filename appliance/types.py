@@ -141,9 +141,11 @@ class EngineInfo:
     precision : "FP32", "BF16", "FP16" or "INT8"
     model : first 12 hex digits of the model file's SHA-256
     device : the chip, as its maker names it
+    note : why this engine runs and not the configured one; empty when it is the one
     """
 
     name: str
     precision: str
     model: str
     device: str
+    note: str = ""

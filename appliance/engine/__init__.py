@@ -6,8 +6,9 @@ To add one: a file here with `open_engine(options) -> Engine`, a line in ENGINES
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Protocol
@@ -15,8 +16,10 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from appliance.errors import BadConfig
+from appliance.errors import AnonBoxError, BadConfig
 from appliance.types import EngineInfo, Pixels, ScoreMap
+
+log = logging.getLogger("anonbox.engine")
 
 STRIDE = 4
 """Detector pixels per cell of the score map, each way (EAST's output is at 1/4)."""
@@ -77,12 +80,31 @@ class Engine(Protocol):
         ...
 
 
-ENGINES = {"openvino": "appliance.engine.openvino"}
+ENGINES = {"openvino": "appliance.engine.openvino", "tensorrt": "appliance.engine.tensorrt"}
 
 
-def open_engine(name: str, options: EngineOptions) -> Engine:
-    """Open the engine of that name; its library is imported only now."""
+def open_engine(name: str, options: EngineOptions, fallback: str = "") -> Engine:
+    """Open the engine of that name; its library is imported only now.
+
+    fallback : the engine to open when that fails, "" = none; the one that runs then says so in its info
+    Raises BadConfig or DeviceLost.
+    """
     if name not in ENGINES:
         raise BadConfig("engine.name", f"{name!r} is unknown, choose one of {', '.join(sorted(ENGINES))}")
-    engine: Engine = import_module(ENGINES[name]).open_engine(options)
+    try:
+        engine: Engine = import_module(ENGINES[name]).open_engine(options)
+    except AnonBoxError as error:
+        if fallback in {"", name}:
+            raise
+        log.error("%s takes the place of %s, as engine.fallback allows: %s", fallback, name, error)
+        return Substitute(open_engine(fallback, options), f"in place of {name}: {error}")
     return engine
+
+
+class Substitute:
+    """An engine that runs because the configured one could not, and says so wherever engines are shown."""
+
+    def __init__(self, engine: Engine, why: str) -> None:
+        self._engine = engine
+        self.info = replace(engine.info, note=why)
+        self.slots, self.run, self.close = engine.slots, engine.run, engine.close

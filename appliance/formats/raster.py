@@ -14,11 +14,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from appliance.errors import BadFile
 from appliance.formats.common import Limits, check_request, matching
-from appliance.types import Mask, Pixels, ceil_eighths
+from appliance.formats.reduce import reducer
+from appliance.types import Mask, Pixels
 
 CELL = (8, 8)
 """Cells of the masks; any size would do, this one keeps masks small."""
@@ -196,21 +196,9 @@ class RasterPage:
         return spans(self.samples)
 
     def read(self, num: int, out: Pixels, rendering: int = 0) -> None:
-        """Reduce to num/8 into out, (ceil(height * num / 8), ceil(width * num / 8), 3): exact factors by averaging, others by
-        Pillow's bilinear filter, which averages too when it reduces."""
+        """Reduce to num/8 into out, (ceil(height * num / 8), ceil(width * num / 8), 3), as formats.reduce does."""
         check_request(self, num, out, rendering)
-        (height, width), reduced = self.size, ceil_eighths(self.size, num)
-        rgb = to_rgb(self.samples, self._spans[rendering])
-        if num == 8:
-            out[...] = rgb
-        elif num in (4, 2, 1):
-            out[...] = np.asarray(Image.fromarray(rgb).reduce(8 // num))
-        else:
-            # a detector pixel is exactly 8/num pixels: the picture's edge is repeated to where the last one ends
-            bottom, right = -(-reduced[0] * 8 // num) - height, -(-reduced[1] * 8 // num) - width
-            image = Image.fromarray(np.pad(rgb, ((0, bottom), (0, right), (0, 0)), "edge") if bottom or right else rgb)
-            box = (0.0, 0.0, reduced[1] * 8 / num, reduced[0] * 8 / num)
-            out[...] = np.asarray(image.resize(reduced[::-1], Image.Resampling.BILINEAR, box))
+        reducer().reduce(to_rgb(self.samples, self._spans[rendering]), num, out)
 
 
 class RasterPicture:

@@ -11,8 +11,10 @@ from pathlib import Path
 import appliance
 from appliance.intake.faults import describe
 from appliance.intake.journal import Journal
-from appliance.status import snapshot
-from appliance.status.snapshot import Snapshot, State, Stick
+from appliance.intake.record import Record
+from appliance.status import clock as clocks
+from appliance.status import health, snapshot
+from appliance.status.snapshot import Done, Snapshot, State, Stick
 from appliance.types import EngineInfo
 
 log = logging.getLogger(__name__)
@@ -46,6 +48,7 @@ class Board:
         self._shown: View | None = None
         self._written_at = 0.0
         self._fault = ""
+        self._record = Record(snapshot.last(path))
 
     @property
     def is_blank(self) -> bool:
@@ -64,8 +67,15 @@ class Board:
         elif now - self._written_at < (FASTEST_S if view.working or view != self._shown else SLOWEST_S):
             return False
         self._shown, self._written_at = view, now
-        self._write(self._build(view, journal, clock))
+        self._write(self._build(view, journal, now, clock))
         return changed
+
+    def settled(self, done: Done | None, is_refused: bool, now: float, clock: float) -> None:
+        """A picture has reached its end; done : what there is to list of one that was published"""
+        if is_refused:
+            self._record.refused(now, clock)
+        else:
+            self._record.published(done, now, clock)
 
     def _write(self, shown: Snapshot) -> None:
         fault = ""
@@ -77,22 +87,28 @@ class Board:
                 log.warning("status.json cannot be written: %s", fault)
         self._fault = fault
 
-    def _build(self, view: View, journal: Journal | None, clock: float) -> Snapshot:
+    def _build(self, view: View, journal: Journal | None, now: float, clock: float) -> Snapshot:
         counts = journal.counts(clock, midnight(clock)) if journal else None
         return Snapshot(
             state=view.state,
             detail=view.detail,
             waiting=view.waiting,
             working=view.working,
+            batch=self._record.batch(view.waiting + view.working, now),
             done_today=counts.done_today if counts else 0,
+            refused_today=counts.refused_today if counts else 0,
             done_ever=counts.done_ever if counts else 0,
             refused_ever=counts.refused_ever if counts else 0,
+            newest=self._record.newest,
+            hour=self._record.hour(clock),
             refused=journal.newest_refused(NEWEST) if journal else (),
             left=dict(view.left),
             sticks=view.sticks,
             images_per_minute=counts.last_minute if counts else 0,
             engine=self._engine,
+            health=health.read(),
             free_bytes=view.free_bytes,
+            clock_trusted=clocks.is_trusted(),
             version=appliance.__version__,
             started_at=self._started_at,
             written_at=clock,

@@ -173,6 +173,7 @@ class Daemon:
             error = future.exception()
             if error is None:
                 self._losses = self._losses if job.refusal else 0  # carrying a file to quarantine says nothing of the redactor
+                self._board.settled(job.done, job.refusal is not None, now, self._clock())
             elif not isinstance(error, Exception):
                 raise error
             else:

@@ -83,11 +83,12 @@ class Number:
 
 @dataclass(frozen=True)
 class Counts:
-    """Pictures: published since midnight, ever and in the last minute; refused ever."""
+    """Pictures: published since midnight, ever and in the last minute; refused since midnight and ever."""
 
     done_today: int
     done_ever: int
     last_minute: int
+    refused_today: int
     refused_ever: int
 
 
@@ -208,12 +209,14 @@ class Journal:
     def counts(self, now: float, midnight: float) -> Counts:
         """now, midnight : Unix seconds."""
         done = "SELECT count(*) FROM picture WHERE state IN ('published', 'kept', 'finished')"
+        refused = "SELECT count(*) FROM picture WHERE state = 'refused'"
         between = f"{done} AND at BETWEEN ? AND ?"  # two constants: nothing from outside
         return Counts(
             done_today=self._count(between, midnight, now),
             done_ever=self._count(done),
             last_minute=self._count(between, now - 60, now),
-            refused_ever=self._count("SELECT count(*) FROM picture WHERE state = 'refused'"),
+            refused_today=self._count(f"{refused} AND at BETWEEN ? AND ?", midnight, now),
+            refused_ever=self._count(refused),
         )
 
     def newest_refused(self, limit: int) -> tuple[Refused, ...]:

@@ -15,6 +15,8 @@ from appliance.intake.folders import Box
 from appliance.intake.journal import Journal, Number
 from appliance.intake.stability import Stamp
 from appliance.redactor import Redactor
+from appliance.status.silhouette import silhouette
+from appliance.status.snapshot import Done
 from appliance.types import Report
 
 log = logging.getLogger(__name__)
@@ -38,7 +40,8 @@ class Job:
 
     changed_at : when the original was last seen to change; stamp : how it looked then
     alone : it may have killed the redactor, so nothing else runs beside it
-    removed : how much was blacked out, for the log; notes : the report's remarks, for the log
+    report : what the redactor did; None when an earlier run did it
+    done : the picture as the page lists it, once it is published
     trouble : what on our side it waits for
     """
 
@@ -52,8 +55,8 @@ class Job:
     waits: int = 0
     not_before: float = 0.0
     started_at: float = 0.0
-    removed: str = ""
-    notes: tuple[str, ...] = ()
+    report: Report | None = None
+    done: Done | None = None
     trouble: Trouble = ""
 
     def wait(self, now: float, longest_s: float = LONGEST_WAIT_S) -> None:
@@ -80,17 +83,14 @@ class Lane:
         """
         if job.stage == "claimed":
             self._box.settle(job.number)
-            report = self._redact(job)
-            job.removed, job.notes = f", {report.removed_share:.1%} removed", report.notes
+            job.report = self._redact(job)
             job.stage = "placed"
         if job.stage == "placed":
             self._box.settle_result(job.number)
-            self._journal.published(job.number, self._clock())
+            at = self._clock()
+            self._journal.published(job.number, at)
             job.stage = "published"
-            took_ms = (self._monotonic() - job.started_at) * 1000
-            log.info("%s published in %.0f ms%s", job.number, took_ms, job.removed)
-            for note in job.notes:
-                log.info("%s: %s", job.number, note)
+            self._tell(job, at)
         if job.stage == "published":
             self._dispose(job.number, age, keep)
         if job.stage == "refused" and job.refusal is not None:
@@ -100,6 +100,18 @@ class Lane:
             self._box.leave(job.number)
             log.info("%s refused, %s: %s", job.number, job.refusal.code, job.refusal.reason)
         job.stage = "settled"
+
+    def _tell(self, job: Job, at: float) -> None:
+        """Log what was done and keep it for the page."""
+        took_ms, report = (self._monotonic() - job.started_at) * 1000, job.report
+        log.info("%s published in %.0f ms%s", job.number, took_ms, f", {report.removed_share:.1%} removed" if report else "")
+        if report is None:
+            return
+        for note in report.notes:
+            log.info("%s: %s", job.number, note)
+        shape = silhouette(max(report.masks, key=lambda mask: mask.share))
+        height, width = report.masks[0].size
+        job.done = Done(str(job.number), at, round(took_ms), height, width, len(report.masks), round(report.removed_share, 5), shape)
 
     def _redact(self, job: Job) -> Report:
         source = self._box.open_original(job.number)

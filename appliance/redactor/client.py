@@ -186,6 +186,7 @@ class RedactorProcess:
             parent=os.getpid(),
             lanes=descriptors,
             engine=config.engine.name,
+            fallback="" if config.engine.fallback == "none" else config.engine.fallback,
             threads=config.engine.threads,
             cache=str(self._cache),
             mode=config.detect.mode,

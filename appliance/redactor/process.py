@@ -21,6 +21,7 @@ from appliance.engine import EngineOptions, open_engine
 from appliance.engine.model import load_model
 from appliance.errors import AnonBoxError, BadConfig, BadFile, DeviceLost
 from appliance.formats import Limits
+from appliance.formats.reduce import use_gpu
 from appliance.redactor import sandbox, wire
 from appliance.redactor.detector import Detector
 from appliance.redactor.redact import redact
@@ -48,9 +49,11 @@ def main(argument: str) -> int:
     try:
         detector = _open(settings)
         limits = Limits(max_pixels=settings.max_pixels)
+        if settings.engine == "tensorrt":
+            use_gpu()
         warm_up(detector, limits)
         sandbox.limit_resources(settings.memory_mib, LARGEST_SAMPLE * settings.max_pixels + ROOM_FOR_HEADERS)
-        locked = sandbox.lock_down()
+        locked = sandbox.lock_down(gpu=settings.engine == "tensorrt")
     except BadConfig as error:
         wire.send(lines[0], {"bad_config": [error.key, error.problem]})
         return 1
@@ -70,7 +73,7 @@ def main(argument: str) -> int:
 def _open(settings: wire.Settings) -> Detector:
     model = load_model(settings.mode)
     options = EngineOptions(model.path, model.sha256, len(settings.lanes), settings.threads, Path(settings.cache))
-    return Detector(open_engine(settings.engine, options), settings.mode, settings.threshold or model.threshold)
+    return Detector(open_engine(settings.engine, options, settings.fallback), settings.mode, settings.threshold or model.threshold)
 
 
 def _give_up(failure: threading.ExceptHookArgs) -> None:

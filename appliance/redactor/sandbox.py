@@ -22,9 +22,10 @@ SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC = 1, 1
 RET_ALLOW, RET_KILL_PROCESS, RET_ERRNO = 0x7FFF0000, 0x80000000, 0x00050000
 EPERM, ENOSYS = 1, 38
 CLONE_THREAD = 0x00010000
-LOAD, JUMP_EQUAL, JUMP_BITS, RETURN = 0x20, 0x15, 0x45, 0x06  # classic BPF: linux/bpf_common.h
+LOAD, JUMP_EQUAL, JUMP_BITS, SHIFT_RIGHT, RETURN = 0x20, 0x15, 0x45, 0x74, 0x06  # classic BPF: linux/bpf_common.h
 AT_NR, AT_ARCH = 0, 4  # struct seccomp_data
 AT_EMPTY_PATH = 0x1000
+TERMINAL = 0x54  # an ioctl request of a terminal is 0x54 and a byte (asm-generic/ioctls.h); others say direction and size above
 
 PROCESSORS = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}
 """For each processor: its column below, and its AUDIT_ARCH of linux/audit.h."""
@@ -42,6 +43,11 @@ ALLOWED = {
     "restart_syscall": (219, 128), "membarrier": (324, 283), "set_tid_address": (218, 96),
 }  # fmt: skip
 """Numbers on x86-64 and arm64 (asm/unistd_64.h, asm-generic/unistd.h); None: that processor has no such call."""
+
+IOCTL = (16, 29)
+"""Allowed in part, and only where TensorRT runs: its driver is spoken to by ioctl on device nodes that were opened before the lock-down
+(on a Jetson nvmap, nvhost and nvgpu, at every launch). It reaches only what is open, and no terminal: TIOCSTI would type into it. What
+else a driver may want is not on the list until a device is seen to need it; `anonbox selftest` redacts behind this lock."""
 
 CLONE, CLONE3, TGKILL, NEWFSTATAT = (56, 220), (435, 435), (234, 131), (262, 79)
 SCHED_SETAFFINITY, SECCOMP = (203, 122), (317, 277)
@@ -77,12 +83,15 @@ def limit_resources(beyond_mib: int, largest_file: int) -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, largest_file))
 
 
-def lock_down() -> bool:
-    """Install the filter; False where this processor or kernel has none, which doctor tells. After it nothing can be opened."""
+def lock_down(gpu: bool = False) -> bool:
+    """Install the filter; False where this processor or kernel has none, which doctor tells. After it nothing can be opened.
+
+    gpu : leave a GPU's driver what it needs
+    """
     processor = PROCESSORS.get(platform.machine())
     if processor is None:
         return False
-    program = b"".join(struct.pack("=HBBI", *instruction) for instruction in _program(*processor))
+    program = b"".join(struct.pack("=HBBI", *instruction) for instruction in _program(*processor, gpu))
     buffer = ctypes.create_string_buffer(program)
 
     class Filter(ctypes.Structure):
@@ -95,7 +104,7 @@ def lock_down() -> bool:
     return bool(libc.syscall(number, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, ctypes.byref(filter_)) == 0)
 
 
-def _program(column: int, audit: int) -> list[Instruction]:
+def _program(column: int, audit: int, gpu: bool = False) -> list[Instruction]:
     """The filter in classic BPF: each test jumps over what stands behind it unless it applies."""
     code = [(LOAD, 0, 0, AT_ARCH), (JUMP_EQUAL, 1, 0, audit), (RETURN, 0, 0, RET_KILL_PROCESS), (LOAD, 0, 0, AT_NR)]
     for numbers in ALLOWED.values():
@@ -108,13 +117,15 @@ def _program(column: int, audit: int) -> list[Instruction]:
     code += _if(TGKILL[column], 0, (JUMP_EQUAL, 0, 1, os.getpid()))  # abort() ends this process, no other
     code += _if(SCHED_SETAFFINITY[column], 0, (JUMP_EQUAL, 0, 1, 0))  # a thread chooses its own cores
     code += _if(NEWFSTATAT[column], 3, (JUMP_BITS, 0, 1, AT_EMPTY_PATH))  # fstat, as newer glibc calls it
+    if gpu:
+        code += _if(IOCTL[column], 1, (SHIFT_RIGHT, 0, 0, 8), (JUMP_EQUAL, 1, 0, TERMINAL))
     return [*code, (RETURN, 0, 0, RET_ERRNO | EPERM)]
 
 
-def _if(number: int, argument: int, test: Instruction) -> list[Instruction]:
+def _if(number: int, argument: int, *test: Instruction) -> list[Instruction]:
     """Allow a system call when the low half of one of its arguments passes the test; the call's number is loaded and stays so."""
     load = (LOAD, 0, 0, 16 + 8 * argument)
-    return [(JUMP_EQUAL, 0, 4, number), load, test, (RETURN, 0, 0, RET_ALLOW), (LOAD, 0, 0, AT_NR)]
+    return [(JUMP_EQUAL, 0, len(test) + 3, number), load, *test, (RETURN, 0, 0, RET_ALLOW), (LOAD, 0, 0, AT_NR)]
 
 
 def _prctl(option: int, value: int) -> None:

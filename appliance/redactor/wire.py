@@ -22,6 +22,7 @@ class Settings:
 
     parent : the daemon's process id; the redactor ends with it
     lanes : descriptors of one inherited socket a lane
+    fallback : the engine that runs when that one cannot, "" = none
     threads : CPU threads for the network, 0 = one a core
     cache : folder of compiled models
     mode : "mask" or "boxes"
@@ -31,6 +32,7 @@ class Settings:
     parent: int
     lanes: tuple[int, ...]
     engine: str
+    fallback: str
     threads: int
     cache: str
     mode: Mode

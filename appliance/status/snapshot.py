@@ -10,6 +10,8 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from appliance.status.health import Health
+from appliance.status.silhouette import Silhouette
 from appliance.types import EngineInfo
 
 State = Literal["Starting", "Ready", "Working", "Safe to remove", "Waiting for space", "Waiting for share", "Needs attention", "Stopped"]
@@ -33,6 +35,48 @@ class Refused:
     code: str
     reason: str
     at: float
+
+
+@dataclass(frozen=True)
+class Done:
+    """One published picture.
+
+    at : Unix seconds; took_ms : from its turn until it was durable in out/
+    height, width : px, of its first page; pages : 1 unless it is a TIFF of several
+    removed : the share that was blacked out, 0..1, of all pages; silhouette : of the page that lost most
+    """
+
+    number: str
+    at: float
+    took_ms: int
+    height: int
+    width: int
+    pages: int
+    removed: float
+    silhouette: Silhouette
+
+
+@dataclass(frozen=True)
+class Batch:
+    """The work since the box last had nothing to do: pictures through (published or refused), of how many, and seconds left if known."""
+
+    done: int
+    total: int
+    left_s: float | None
+
+
+@dataclass(frozen=True)
+class Hour:
+    """The last sixty minutes, one entry a minute, oldest first. minute : the last one's, Unix time / 60
+
+    done, refused : pictures; median_ms, slowest_ms : what a published picture took, None when there was none
+    """
+
+    minute: int
+    done: tuple[int, ...]
+    refused: tuple[int, ...]
+    median_ms: tuple[int | None, ...]
+    slowest_ms: tuple[int | None, ...]
 
 
 @dataclass(frozen=True)
@@ -67,13 +111,18 @@ class Share:
 class Snapshot:
     """state : one word for a person; detail : one sentence, may be empty
     waiting : files seen in the drop folder and not yet taken; working : taken, not yet published
-    done_today, done_ever, refused_ever : pictures; today begins at local midnight
+    batch : how far the work in hand is
+    done_today, refused_today, done_ever, refused_ever : pictures; today begins at local midnight
+    newest : the last pictures published, newest first
+    hour : the last hour, minute by minute
     refused : the newest entries of the quarantine, newest first
     left : reason -> number of things left in the drop folder (a symbolic link, an unreadable file)
     sticks : plugged in, or pulled too early, by number
     shares : mounted from other machines
     images_per_minute : published in the last 60 s
+    health : the machine's, at the time of the report
     free_bytes : the smaller of the file systems of out/ and state/
+    clock_trusted : whether the clock follows a time server; None when nobody asked
     started_at, written_at : Unix seconds
     """
 
@@ -81,16 +130,22 @@ class Snapshot:
     detail: str = ""
     waiting: int = 0
     working: int = 0
+    batch: Batch | None = None
     done_today: int = 0
+    refused_today: int = 0
     done_ever: int = 0
     refused_ever: int = 0
+    newest: tuple[Done, ...] = ()
+    hour: Hour | None = None
     refused: tuple[Refused, ...] = ()
     left: Mapping[str, int] = field(default_factory=dict)
     sticks: tuple[Stick, ...] = ()
     shares: tuple[Share, ...] = ()
     images_per_minute: int = 0
     engine: EngineInfo | None = None
+    health: Health | None = None
     free_bytes: int = 0
+    clock_trusted: bool | None = None
     version: str = ""
     started_at: float = 0.0
     written_at: float = 0.0
@@ -100,16 +155,33 @@ def write(path: Path, snapshot: Snapshot) -> None:
     """Replace the snapshot at `path` in one step. Not fsynced: after a power cut the daemon writes a new one."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        with open(temporary, "w", encoding="utf-8") as file:
-            json.dump(asdict(snapshot), file)
+        temporary.write_text(json.dumps(asdict(snapshot), separators=(",", ":")), "utf-8")
         temporary.chmod(0o644)
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
 
 
+def last(path: Path) -> Snapshot | None:
+    """What an earlier run wrote at `path`, however old; None when there is nothing that can be read."""
+    try:
+        return _parse(path)
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
 def read(path: Path, now: float | None = None) -> Snapshot:
     """Read the snapshot; one that grew stale comes back as "Needs attention". Raises OSError, ValueError, KeyError, TypeError."""
+    snapshot = _parse(path)
+    age = (time.time() if now is None else now) - snapshot.written_at
+    if snapshot.state == "Stopped" or abs(age) <= STALE_S:
+        return snapshot
+    # the clock of a box without a battery jumps; a report from the future says as little about now as an old one
+    detail = f"The box has not reported for {age:.0f} s; restart it." if age > 0 else "The box's clock went back; wait, or restart the box."
+    return replace(snapshot, state="Needs attention", detail=detail)
+
+
+def _parse(path: Path) -> Snapshot:
     value: Any = json.loads(path.read_text("utf-8"))
     if not isinstance(value, dict):
         raise ValueError(f"snapshot is a {type(value).__name__}, must be an object")
@@ -118,11 +190,13 @@ def read(path: Path, now: float | None = None) -> Snapshot:
     value["refused"] = tuple(Refused(**entry) for entry in value["refused"])
     value["sticks"] = tuple(Stick(**entry) for entry in value["sticks"])
     value["shares"] = tuple(Share(**entry) for entry in value["shares"])
+    value["newest"] = tuple(Done(**{**entry, "silhouette": Silhouette(**entry["silhouette"])}) for entry in value["newest"])
+    value["batch"] = Batch(**value["batch"]) if value["batch"] else None
+    value["hour"] = _hour(**value["hour"]) if value["hour"] else None
     value["engine"] = EngineInfo(**value["engine"]) if value["engine"] else None
-    snapshot = Snapshot(**value)
-    age = (time.time() if now is None else now) - snapshot.written_at
-    if snapshot.state == "Stopped" or abs(age) <= STALE_S:
-        return snapshot
-    # the clock of a box without a battery jumps; a report from the future says as little about now as an old one
-    detail = f"The box has not reported for {age:.0f} s; restart it." if age > 0 else "The box's clock went back; wait, or restart the box."
-    return replace(snapshot, state="Needs attention", detail=detail)
+    value["health"] = Health(**value["health"]) if value.get("health") else None
+    return Snapshot(**value)
+
+
+def _hour(minute: int, **rows: list[Any]) -> Hour:
+    return Hour(minute, **{name: tuple(row) for name, row in rows.items()})

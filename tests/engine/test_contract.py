@@ -6,30 +6,53 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
+import gpus
 import numpy as np
 import pytest
+from tensorrts import Fake
 
-from appliance.engine import ENGINES, STRIDE, Engine, EngineOptions, open_engine
+from appliance.engine import ENGINES, STRIDE, Engine, EngineOptions, open_engine, tensorrt
 from appliance.engine.model import load_model
 from appliance.errors import BadConfig, DeviceLost
+from engines import build
 
 Open = Callable[[int], Engine]
 
 
-@pytest.fixture(params=sorted(ENGINES))
-def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Open]:
+STAND_IN = "tensorrt on a stand-in"
+REAL = pytest.param("tensorrt", marks=[pytest.mark.gpu, gpus.needs_gpu()])
+PARAMS = [*sorted(set(ENGINES) - {"tensorrt"}), STAND_IN, REAL]
+
+
+@pytest.fixture(
+    params=[*sorted(set(ENGINES) - {"tensorrt"}), STAND_IN, pytest.param("tensorrt", marks=[pytest.mark.gpu, gpus.needs_gpu()])]
+)
+def opened(request: pytest.FixtureRequest, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Open]:
+    """TensorRT runs where there is a GPU, and everywhere on a stand-in that computes with OpenVINO."""
     model = load_model("mask")
     engines: list[Engine] = []
+    # a real plan takes minutes: one for all tests
+    cache = tmp_path_factory.getbasetemp() / "plans" if request.param == "tensorrt" else tmp_path
 
     def open_(slots: int) -> Engine:
-        engines.append(open_engine(request.param, EngineOptions(model.path, model.sha256, slots, 0, tmp_path)))
+        options = EngineOptions(model.path, model.sha256, slots, 0, cache)
+        if request.param.startswith("tensorrt"):
+            build.choose(options, lambda _: None)
+        engines.append(open_engine(request.param.partition(" ")[0], options))
         return engines[-1]
 
-    yield open_
-    for engine in engines:
-        engine.close()
+    with ExitStack() as undo:
+        if request.param == STAND_IN:
+            patch = undo.enter_context(pytest.MonkeyPatch.context())
+            patch.setattr(tensorrt, "RUNS", 1)
+            patch.setattr(build, "NVCC", ("no-such-compiler",))
+            undo.enter_context(gpus.standing_in(Fake("10.3.0.30", compute=gpus.shipped_model(), size=(576, 960))))
+        yield open_
+        for engine in engines:
+            engine.close()
 
 
 def noise(shape: tuple[int, ...], seed: int) -> np.ndarray:

@@ -9,10 +9,11 @@ from dataclasses import replace
 import pytest
 
 from appliance.intake import folders as folders_module
-from appliance.status.snapshot import Refused
+from appliance.status.silhouette import Silhouette
+from appliance.status.snapshot import Batch, Refused
 from appliance.types import Report
 
-from .rig import Rig, ScriptedRedactor, clean, report
+from .rig import Rig, ScriptedRedactor, by_content, clean, report
 
 MakeRig = Callable[..., Rig]
 
@@ -198,3 +199,34 @@ def test_what_a_person_should_know_of_a_result_is_logged_by_number(make_rig: Mak
     rig.go()
     said = [record.getMessage() for record in caplog.records]
     assert said.count(f"E000001/0001: {notes[0]}") == said.count(f"E000001/0001: {notes[1]}") == 1
+
+
+def test_the_page_is_told_what_was_done_and_hears_of_it_after_a_restart(make_rig: MakeRig) -> None:
+    rig = make_rig(ScriptedRedactor(by_content))
+    rig.start()
+    rig.drop("Mustermann/1.jpg")
+    rig.drop("Mustermann/2.jpg", b"damaged")
+    rig.go()
+    seen = rig.look()
+    assert (seen.done_today, seen.refused_today, seen.batch) == (1, 1, None)
+    (done,) = seen.newest
+    assert (done.number, done.height, done.width, done.pages, done.removed) == ("E000001/0001", 8, 32, 1, 0.25)
+    assert done.silhouette == Silhouette(1, 4, "80")
+    assert seen.hour and (sum(seen.hour.done), sum(seen.hour.refused)) == (1, 1)
+    rig.restart()
+    rig.go(6)
+    again = rig.look()
+    assert again.newest == seen.newest
+    assert again.hour and (sum(again.hour.done), sum(again.hour.refused)) == (1, 1)
+
+
+def test_the_work_in_hand_is_counted_from_idle_to_idle(make_rig: MakeRig) -> None:
+    rig = make_rig(min_free_mib=10**12)  # nothing is taken
+    rig.drop("1.jpg")
+    rig.drop("2.jpg")
+    rig.go()
+    assert rig.look().batch == Batch(0, 2, None)
+    rig.set(min_free_mib=0)
+    rig.restart()
+    rig.go()
+    assert rig.look().batch is None

@@ -127,3 +127,24 @@ def _alive(pid: int) -> bool:
             return stat.read().rsplit(")", 1)[1].split()[0] != "Z"
     except (FileNotFoundError, ProcessLookupError):
         return False
+
+
+@pytest.mark.parametrize(
+    ("gpu", "request_", "answer"),
+    [(False, 0xC0104E00, "EPERM"), (True, 0xC0104E00, "ENOTTY"), (True, 0x5412, "EPERM"), (True, 0x541C, "EPERM")],
+    ids=["no GPU, nothing", "a driver's", "TIOCSTI", "TIOCLINUX"],
+)
+def test_a_gpu_driver_is_spoken_to_and_a_terminal_is_not(gpu: bool, request_: int, answer: str) -> None:
+    """On a plain file every request that gets through is answered with ENOTTY."""
+    code = f"""
+import errno, fcntl, os
+from appliance.redactor import sandbox
+file = os.open("/etc/hostname", os.O_RDONLY)
+assert sandbox.lock_down(gpu={gpu})
+try:
+    fcntl.ioctl(file, {request_})
+except OSError as error:
+    print(errno.errorcode[error.errno])
+"""
+    result = run(code)
+    assert result.stdout == f"{answer}\n", result.stderr

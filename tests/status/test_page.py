@@ -18,6 +18,7 @@ from flask.testing import FlaskClient
 
 from appliance.errors import BAD_FILE_CODES
 from appliance.status import page
+from appliance.status.health import Health
 from appliance.status.snapshot import STATES, Refused, Snapshot, State, write
 from appliance.types import EngineInfo
 
@@ -42,6 +43,7 @@ def snapshot(state: State = "Working", **changes: Any) -> Snapshot:
         left={"a link, not a file": 4},
         images_per_minute=96,
         engine=EngineInfo("openvino", "INT8", "3fa94c0d12be", "a chip of 2026"),
+        health=Health("Orin Nano", "L4T 36.4.3", 43.7, 918, 1020, {"tj": 51.5}, {"VDD_IN": 9.1}, "25W", "too hot (soc0)", 5120, 7618),
         free_bytes=412_300_000_000,
         version="1.2.3",
         started_at=time.time() - 60,
@@ -118,9 +120,18 @@ def test_json_holds_the_whole_snapshot_and_its_age(path: Path, client: FlaskClie
     value = client.get("/api/status").get_json()
     assert value.keys() == {field.name for field in fields(Snapshot)} | {"age_s"}
     assert value["age_s"] == pytest.approx(3, abs=1.5)
-    assert value["engine"] == {"name": "openvino", "precision": "INT8", "model": "3fa94c0d12be", "device": "a chip of 2026"}
+    assert value["engine"] == {"name": "openvino", "precision": "INT8", "model": "3fa94c0d12be", "device": "a chip of 2026", "note": ""}
     assert value["refused"][0]["number"] == "E000123/0003"
     assert value["left"] == {"a link, not a file": 4}
+
+
+def test_the_page_shows_how_the_machine_is(path: Path, client: FlaskClient) -> None:
+    write(path, snapshot(engine=EngineInfo("openvino", "BF16", "3fa94c0d12be", "a chip", "in place of tensorrt: no GPU")))
+    html = client.get("/").text
+    shown = ("44 %, 918 of 1020 MHz", "tj 52 °C", "mode 25W, VDD_IN 9.1 W", "too hot (soc0)", "5120 of 7618 MiB", "in place of tensorrt")
+    assert all(text in html for text in shown)
+    write(path, snapshot(health=None))
+    assert "Slowed down" not in client.get("/").text
 
 
 @pytest.mark.parametrize("state", STATES)

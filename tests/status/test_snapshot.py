@@ -5,29 +5,38 @@ from __future__ import annotations
 import json
 import os
 import stat
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from appliance.status.snapshot import STALE_S, STATES, Refused, Share, Snapshot, Stick, read, write
+from appliance.status.health import Health
+from appliance.status.silhouette import Silhouette
+from appliance.status.snapshot import STALE_S, STATES, Batch, Done, Hour, Refused, Share, Snapshot, Stick, last, read, write
 from appliance.types import EngineInfo
 
 FULL = Snapshot(
     state="Working",
     detail="Pictures come out.",
     waiting=3,
+    batch=Batch(7, 12, 4.5),
     working=2,
     done_today=40,
+    refused_today=2,
     done_ever=4000,
     refused_ever=5,
+    newest=(Done("E000123/0002", 999.0, 412, 1080, 1920, 1, 0.0123, Silhouette(2, 3, "a8")),),
+    hour=Hour(16, (3, 0), (0, 1), (400, None), (900, None)),
     refused=(Refused("E000123/0001", "damaged", "the picture ends too early", 1000.0),),
     left={"a link, not a file": 2},
     sticks=(Stick(1, "working", 12, 30, 4, 1, {"PDF": 2}), Stick(2, "safe to remove")),
     shares=(Share("in", "away"),),
     images_per_minute=90,
     engine=EngineInfo("openvino", "INT8", "3fa94c0d12be", "a chip"),
+    health=Health(gpu_load=43.7, temperatures={"tj": 51.5}, throttling="too hot"),
     free_bytes=10**11,
+    clock_trusted=True,
     version="1.2.3",
     started_at=900.0,
     written_at=1000.0,
@@ -101,3 +110,21 @@ def test_a_damaged_snapshot_is_refused(text: str, tmp_path: Path) -> None:
 def test_no_snapshot_is_an_os_error(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         read(tmp_path / "status.json")
+
+
+def test_what_an_earlier_run_wrote_is_read_however_old_or_not_at_all(tmp_path: Path) -> None:
+    path = tmp_path / "status.json"
+    assert last(path) is None
+    write(path, FULL)
+    assert last(path) == FULL
+    path.write_text('{"state": "Ready"}', "utf-8")
+    assert last(path) is None
+
+
+def test_a_full_snapshot_is_small(tmp_path: Path) -> None:
+    """It is written at most once a second, and read at each refresh of a page."""
+    done = Done("E000123/0002", 1_700_000_000.123, 41234, 1080, 1920, 1, 0.01234, Silhouette(18, 32, "f" * 144))
+    refused = Refused("E000123/0001", "text-left", "text was still seen after 8 looks; look at the picture and cover the text by hand", 1e9)
+    hour = Hour(28_000_000, (123,) * 60, (1,) * 60, (41234,) * 60, (61234,) * 60)
+    write(tmp_path / "status.json", replace(FULL, newest=(done,) * 50, refused=(refused,) * 50, hour=hour))
+    assert (tmp_path / "status.json").stat().st_size < 32 * 1024

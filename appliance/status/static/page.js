@@ -6,7 +6,7 @@ const EVERY_MS = 2000;
 const PATIENCE_MS = 6000;
 
 async function latest() {
-  const answer = await fetch("/", { cache: "no-store", signal: AbortSignal.timeout(PATIENCE_MS) });
+  const answer = await fetch(location.href, { cache: "no-store", signal: AbortSignal.timeout(PATIENCE_MS) });
   if (!answer.ok) throw new Error(answer.statusText);
   return new DOMParser().parseFromString(await answer.text(), "text/html");
 }
@@ -36,7 +36,7 @@ function showLost() {
   const state = document.getElementById("state");
   if (state.querySelector(".no-connection")) return;
   state.replaceChildren(document.importNode(document.getElementById("no-connection").content, true));
-  rename("No connection · AnonBox", "/static/shapes/no-connection.svg");
+  rename(`${state.querySelector("h1").textContent} · AnonBox`, "/static/shapes/no-connection.svg");
 }
 
 async function turn() {

@@ -1,0 +1,130 @@
+"""Before the redactor starts: have the engine's plans built, which takes minutes the first time, and say how far it is.
+
+The builder is a process of its own (`python -m engines.build`): the daemon never touches the GPU, and the builder's memory is free
+again when it ends.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import queue
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Generator, Mapping
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import appliance
+from appliance.config import Config
+from appliance.errors import AnonBoxError, BadConfig, DeviceLost
+from appliance.intake.notify import notify
+from appliance.status import snapshot
+from appliance.status.snapshot import Snapshot
+
+log = logging.getLogger(__name__)
+
+BUILDER = (sys.executable, "-I", "-m", "engines.build")
+SAID_EVERY_S = 5.0
+"""What goes on is repeated so often: a snapshot grows stale, and systemd's patience ends."""
+
+PATIENCE_S = 60
+"""systemd is asked for so much more time at each repetition."""
+
+IDLE: Mapping[str, Any] = {"waiting": 0, "working": 0, "batch": None, "left": {}, "sticks": (), "shares": (), "images_per_minute": 0}
+"""What the last run's snapshot no longer tells; its counts and its record do."""
+
+Say = Callable[[str], None]
+
+
+def ensure_plans(config: Config, folder: Path, say: Say, *, builder: tuple[str, ...] = BUILDER) -> None:
+    """Build what the configured engine lacks in `folder`; at once done for OpenVINO, and where the plans fit.
+
+    say : called with what is going on, at each step and every few seconds
+    Raises BadConfig or DeviceLost when there will be no engine, unless engine.fallback names another.
+    """
+    if config.engine.name != "tensorrt":
+        return
+    command = [*builder, "--mode", config.detect.mode, "--folder", str(folder)]
+    try:
+        _follow(subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True), say)
+    except AnonBoxError as error:
+        if config.engine.fallback == "none":
+            raise
+        log.error("%s", error)  # the redactor meets the same, and opens the fallback visibly
+
+
+def _follow(process: subprocess.Popen[str], say: Say) -> None:
+    text, outcome = "looking for the engine's plans", None
+    with closing(_lines(process)) as lines:
+        for line in lines:
+            if line is not None:
+                text = line.get("progress", text)
+                outcome = line if "progress" not in line else outcome
+            say(text)
+    if outcome is None:
+        raise DeviceLost("engine build", f"the builder ended (status {process.returncode}); what it said stands above")
+    if "bad_config" in outcome:
+        raise BadConfig(*outcome["bad_config"])
+    if "down" in outcome:
+        raise DeviceLost("engine build", outcome["down"])
+
+
+def _lines(process: subprocess.Popen[str]) -> Generator[dict[str, Any] | None, None, None]:
+    """What the builder says, line by line; None every few seconds in which it says nothing. It has ended when this ends, and ends when
+    this is left."""
+    lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+
+    def read() -> None:
+        for line in process.stdout or ():
+            lines.put(line)
+        lines.put(None)
+
+    reader = threading.Thread(target=read, daemon=True, name="builder")
+    reader.start()
+    try:
+        while True:
+            try:
+                line = lines.get(timeout=SAID_EVERY_S)
+            except queue.Empty:
+                yield None
+                continue
+            if line is None:
+                process.wait()
+                return
+            yield json.loads(line)
+    finally:
+        process.kill()
+        reader.join()
+        process.communicate()
+
+
+class Announcer:
+    """Says what the box is doing before it has a daemon: in the log once, on the page and to systemd every time.
+
+    started_at : Unix seconds
+    """
+
+    def __init__(self, status: Path, started_at: float) -> None:
+        self._status, self._started_at = status, started_at
+        self._said = ""
+        self._last = snapshot.last(status) or Snapshot("Starting")
+
+    def __call__(self, text: str) -> None:
+        if text != self._said:
+            log.info("%s", text)
+            self._said = text
+        minutes = int(time.time() - self._started_at) // 60
+        detail = f"{text[:1].upper()}{text[1:]}{f' ({minutes} min so far)' if minutes else ''}."
+        times: dict[str, Any] = {"started_at": self._started_at, "written_at": time.time()}
+        now = replace(self._last, state="Starting", detail=detail, **IDLE, version=appliance.__version__, **times)
+        try:
+            self._status.parent.mkdir(parents=True, exist_ok=True)
+            snapshot.write(self._status, now)
+        except OSError as error:
+            log.warning("status.json cannot be written: %s", error.strerror)
+        notify(f"STATUS=Starting. {detail}", f"EXTEND_TIMEOUT_USEC={PATIENCE_S * 1_000_000}")

@@ -1,0 +1,89 @@
+"""Before the redactor starts: the builder is followed, and what it says reaches the page and systemd."""
+
+from __future__ import annotations
+
+import json
+import socket
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from appliance import prepare
+from appliance.config import Config
+from appliance.errors import BadConfig, DeviceLost
+from appliance.prepare import Announcer, ensure_plans
+from appliance.status import snapshot
+
+CONFIG = Config()
+GPU = replace(CONFIG, engine=replace(CONFIG.engine, name="tensorrt"))
+
+
+def builder(*lines: str, status: int = 0, pause_s: float = 0.0) -> tuple[str, ...]:
+    """A builder that says these lines and ends."""
+    code = f"import sys, time\nfor line in {lines!r}:\n    print(line, flush=True)\n    time.sleep({pause_s})\nsys.exit({status})"
+    return (sys.executable, "-c", code)
+
+
+def said(*text: str) -> tuple[str, ...]:
+    return tuple(json.dumps({"progress": one}) for one in text)
+
+
+def test_progress_is_passed_on_step_by_step(tmp_path: Path) -> None:
+    heard: list[str] = []
+    ensure_plans(GPU, tmp_path, heard.append, builder=builder(*said("building INT8", "measuring INT8"), '{"done": "INT8 it is"}'))
+    assert list(dict.fromkeys(heard)) == ["building INT8", "measuring INT8"]
+
+
+def test_a_long_silence_is_bridged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(prepare, "SAID_EVERY_S", 0.05)
+    heard: list[str] = []
+    ensure_plans(GPU, tmp_path, heard.append, builder=builder(*said("building INT8"), '{"done": ""}', pause_s=0.4))
+    assert heard.count("building INT8") >= 4
+
+
+def test_openvino_builds_nothing(tmp_path: Path) -> None:
+    ensure_plans(CONFIG, tmp_path, print, builder=("/no/such/program",))
+
+
+@pytest.mark.parametrize(
+    ("lines", "error", "text"),
+    [
+        (['{"bad_config": ["engine.name", "no TensorRT"]}'], BadConfig, "engine.name: no TensorRT"),
+        (['{"down": "cuInit failed: 999"}'], DeviceLost, "cuInit failed: 999"),
+        ([], DeviceLost, "the builder ended"),
+        (list(said("building INT8")), DeviceLost, "the builder ended"),
+    ],
+    ids=["configuration", "device", "nothing", "killed half-way"],
+)
+def test_what_goes_wrong_is_told(tmp_path: Path, lines: list[str], error: type[Exception], text: str) -> None:
+    with pytest.raises(error, match=text):
+        ensure_plans(GPU, tmp_path, lambda _: None, builder=builder(*lines, status=1))
+    allowed = replace(GPU, engine=replace(GPU.engine, fallback="openvino"))
+    ensure_plans(allowed, tmp_path, lambda _: None, builder=builder(*lines, status=1))
+
+
+def test_the_page_and_systemd_hear_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.bind(str(tmp_path / "notify"))
+        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+        path = tmp_path / "state" / "status.json"
+        Announcer(path, time.time() - 130)("building INT8, batch 1")
+        assert systemd.recv(1000).decode().splitlines() == [
+            "STATUS=Starting. Building INT8, batch 1 (2 min so far).",
+            "EXTEND_TIMEOUT_USEC=60000000",
+        ]
+    shown = snapshot.read(path)
+    assert (shown.state, shown.detail) == ("Starting", "Building INT8, batch 1 (2 min so far).")
+
+
+def test_the_real_builder_says_why_there_is_no_engine_here(tmp_path: Path) -> None:
+    """Wherever this runs without TensorRT or a GPU; with both it builds, which takes minutes, and is a GPU test."""
+    from gpus import missing
+
+    if not missing():
+        pytest.skip("there is a GPU: see tests/engine/test_on_a_gpu.py")
+    with pytest.raises((BadConfig, DeviceLost), match=r"TensorRT|pycuda|cuInit"):
+        ensure_plans(GPU, tmp_path / "plans", lambda _: None)
