@@ -5,10 +5,11 @@ PYTHON ?= python3
 VENV ?= .venv
 TRAIN_VENV ?= .venv-train
 BOX ?= box
+CUDA ?= /usr/local/cuda
 PIP = -m pip --disable-pip-version-check install --quiet
 
 .DEFAULT_GOAL := test
-.PHONY: run test test-train test-vm setup install uninstall bundle style lock fonts train clean
+.PHONY: run test test-train test-vm setup install uninstall bundle jetson style lock fonts train clean
 
 run: setup
 	@echo "Drop pictures into $(BOX)/in; results come to $(BOX)/out. Ctrl-C stops the box."
@@ -41,6 +42,17 @@ $(VENV)/.box: requirements/box.lock pyproject.toml
 	$(VENV)/bin/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
 	$(VENV)/bin/python $(PIP) --require-hashes -r requirements/box.lock
 	$(VENV)/bin/python $(PIP) --no-deps --no-build-isolation -e .
+	touch $@
+
+# on a Jetson, once: an environment that sees JetPack's TensorRT, and pycuda built for JetPack's CUDA, which takes minutes
+jetson: $(VENV)/.jetson
+
+$(VENV)/.jetson: requirements/jetson.lock
+	@test -x $(CUDA)/bin/nvcc || { echo "no $(CUDA)/bin/nvcc: apt-get install nvidia-jetpack, or name CUDA=" >&2; exit 1; }
+	deploy/system-packages.sh $(PYTHON)
+	grep -qs "include-system-site-packages = true" $(VENV)/pyvenv.cfg || $(PYTHON) -m venv --clear --system-site-packages $(VENV)
+	$(MAKE) setup
+	PATH=$(CUDA)/bin:$$PATH CUDA_ROOT=$(CUDA) $(VENV)/bin/python $(PIP) --require-hashes -r requirements/jetson.lock
 	touch $@
 
 $(VENV)/.dev: $(VENV)/.box requirements/dev.lock
@@ -83,6 +95,7 @@ lock:
 	cd requirements && ../.venv-lock/bin/uv pip compile box.in -o box.lock $(LOCK)
 	cd requirements && ../.venv-lock/bin/uv pip compile dev.in -o dev.lock -c box.lock $(LOCK)
 	cd requirements && ../.venv-lock/bin/uv pip compile bundle.in -o bundle.lock $(LOCK)
+	cd requirements && ../.venv-lock/bin/uv pip compile jetson.in -o jetson.lock -c box.lock $(LOCK)
 	cd requirements && ../.venv-lock/bin/uv pip compile train.in -o train.lock -c dev.lock $(LOCK)
 	cd requirements && ../.venv-lock/bin/uv pip compile page.in -o page.lock -c dev.lock $(LOCK)
 

@@ -198,8 +198,8 @@ def doctor(config_path: Path | None, box: Path | None, as_json: bool, config_exa
     if config_example:
         click.echo(document())
         return
-    checks = []
-    for check in examine(load(config_path, box=box), _user_cache()):
+    config, checks = load(config_path, box=box), []
+    for check in examine(config, _cache(config)):
         checks.append(check)
         if not as_json:
             click.echo(f"{check.status:>6}  {check.name:<13} {check.detail}")
@@ -208,6 +208,30 @@ def doctor(config_path: Path | None, box: Path | None, as_json: bool, config_exa
     if as_json:
         click.echo(json.dumps([asdict(check) for check in checks], indent=1))
     sys.exit(1 if any(check.status == "failed" for check in checks) else 0)
+
+
+@cli.command()
+@config_option
+@box_option
+@click.option("--json", "as_json", is_flag=True, help='Print {"ok", "checks": [{"name", "status", "detail"}]}.')
+def selftest(config_path: Path | None, box: Path | None, as_json: bool) -> None:
+    """Try everything the box needs on this very machine: engine, masks, sandbox, watchdog. Exit code 0 only if all that applies passed.
+
+    Takes half a minute, on a new GPU minutes more. Run it as the user the box runs as. The report holds no picture and no patient data.
+    """
+    from appliance.selftest import SelfTest
+
+    config = load(config_path, box=box)
+    cache = _plans(config) if os.access(config.folders.state, os.W_OK) else _cache(config)
+    checks = []
+    for check in SelfTest(config, cache, lambda text: None if as_json else click.echo(f"... {text}", err=True)).run():
+        checks.append(check)
+        if not as_json:
+            click.echo(f"{check.status:>14}  {check.name}: {check.detail}")
+    ok = all(check.status != "failed" for check in checks)
+    if as_json:
+        click.echo(json.dumps({"ok": ok, "checks": [asdict(check) for check in checks]}, indent=1))
+    sys.exit(0 if ok else 1)
 
 
 @cli.command()
@@ -233,8 +257,8 @@ def redact(inputs: Sequence[Path], out: Path, masks: Path | None, mode: Any, con
     if harm := batch.find_harm(items, inputs, places):
         raise click.UsageError(harm)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as after Ctrl-C, nothing half-done is left
-    ensure_plans(config, _user_cache(), _to_stderr)
-    redactor = RedactorProcess(config, _user_cache())
+    ensure_plans(config, _cache(config), _to_stderr)
+    redactor = RedactorProcess(config, _cache(config))
     try:
         start = time.perf_counter()
         with click.progressbar(length=len(items), label="redacting", file=sys.stderr, hidden=as_json or not sys.stderr.isatty()) as bar:
@@ -334,6 +358,13 @@ def list_(config_path: Path | None, box: Path | None) -> None:
 def _plans(config: Config) -> Path:
     """Where the box keeps compiled models."""
     return config.folders.state / "engines"
+
+
+def _cache(config: Config) -> Path:
+    """Where commands that are not the daemon look for compiled models: among the box's own plans where this user may, because building
+    them anew takes minutes; otherwise in the user's cache."""
+    plans = _plans(config)
+    return plans if config.engine.name == "tensorrt" and os.access(plans, os.R_OK | os.X_OK) else _user_cache()
 
 
 def _to_stderr(text: str) -> None:

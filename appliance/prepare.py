@@ -96,7 +96,10 @@ def _lines(process: subprocess.Popen[str]) -> Generator[dict[str, Any] | None, N
             if line is None:
                 process.wait()
                 return
-            yield json.loads(line)
+            try:
+                yield json.loads(line)
+            except ValueError:  # a library's word in between
+                log.info("builder: %s", line.rstrip())
     finally:
         process.kill()
         reader.join()

@@ -135,7 +135,7 @@ def quantised(model: ModelProto, screens: CalibrationDataReader, kept: tuple[str
 
 
 def _whole_input(model: ModelProto) -> dict[str, Any]:
-    """The range of the first convolution's input, -1..1 by construction; found from pictures it might not reach the whites, where text is."""
+    """The range of the first convolution's input, -1..1 by construction; from pictures it might be found too short for white text."""
     first = next(node for node in model.graph.node if node.op_type == "Conv")
     return {first.input[0]: [{"rmin": np.float32(-1), "rmax": np.float32(1)}]}
 

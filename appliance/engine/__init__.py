@@ -50,6 +50,7 @@ class EngineOptions:
     slots : pictures that may be in flight at once
     threads : CPU threads for the network in all, 0 = one a core
     cache : folder for compiled models, or None
+    precision : "auto", or only "int8" or "float" of what the engine could choose from by itself
     """
 
     model: Path
@@ -57,6 +58,7 @@ class EngineOptions:
     slots: int = 1
     threads: int = 0
     cache: Path | None = None
+    precision: str = "auto"
 
 
 class Engine(Protocol):

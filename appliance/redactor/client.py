@@ -87,6 +87,11 @@ class RedactorProcess:
     def lanes(self) -> int:
         return self._lanes
 
+    @property
+    def process_id(self) -> int:
+        """Of the living redactor."""
+        return self._living().process.pid
+
     def peak_mib(self) -> int:
         """The most memory the living redactor ever had resident, MiB."""
         child = self._living()
@@ -143,7 +148,10 @@ class RedactorProcess:
             if self._child is None or self._child.process.poll() is not None:
                 if self._child:
                     self._child.bury()
-                self._child = self._start()
+                try:
+                    self._child = self._start()
+                except BadConfig as error:  # it was good when the box started, and it is not this picture's fault that it no longer is
+                    raise RedactorDown(str(error)) from error
             return self._child
 
     def _replace(self, child: _Child) -> None:
