@@ -9,7 +9,7 @@ CUDA ?= /usr/local/cuda
 PIP = -m pip --disable-pip-version-check install --quiet
 
 .DEFAULT_GOAL := test
-.PHONY: run test test-train test-page setup jetson style lock fonts train clean
+.PHONY: run test test-train test-page test-vm setup install uninstall bundle jetson style lock fonts train clean
 
 run: setup
 	@echo "Drop pictures into $(BOX)/in; results come to $(BOX)/out. Ctrl-C stops the box."
@@ -28,6 +28,16 @@ test-train: $(TRAIN_VENV)/.train
 # the page in a real browser, every state on a phone, a desk and a wall, with axe-core; pictures of it go to runs/page
 test-page: $(VENV)/.page
 	$(VENV)/bin/pytest -m browser tests/page
+
+# this machine becomes a box, or gets this version; what is there already stays (deploy/install.sh, deploy/uninstall.sh)
+install:
+	deploy/install.sh $(INSTALL)
+uninstall:
+	deploy/uninstall.sh $(UNINSTALL)
+
+# everything for boxes without internet, in dist/; SIGN=KEY signs it as an update
+bundle:
+	deploy/bundle.sh $(if $(SIGN),--sign $(SIGN)) dist
 
 setup: $(VENV)/.box
 
@@ -94,6 +104,7 @@ lock:
 	test -x .venv-lock/bin/uv || ($(PYTHON) -m venv .venv-lock && .venv-lock/bin/python $(PIP) uv)
 	cd requirements && ../.venv-lock/bin/uv pip compile box.in -o box.lock $(LOCK)
 	cd requirements && ../.venv-lock/bin/uv pip compile dev.in -o dev.lock -c box.lock $(LOCK)
+	cd requirements && ../.venv-lock/bin/uv pip compile bundle.in -o bundle.lock $(LOCK)
 	cd requirements && ../.venv-lock/bin/uv pip compile jetson.in -o jetson.lock -c box.lock $(LOCK)
 	cd requirements && ../.venv-lock/bin/uv pip compile train.in -o train.lock -c dev.lock $(LOCK)
 	cd requirements && ../.venv-lock/bin/uv pip compile page.in -o page.lock -c dev.lock $(LOCK)

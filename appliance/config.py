@@ -80,6 +80,11 @@ class Limits:
 
 
 @dataclass(frozen=True)
+class Usb:
+    mounts: Path = setting(Path("/run/anonbox/usb"), "sticks are read where they are mounted below this folder")
+
+
+@dataclass(frozen=True)
 class Page:
     host: str = setting("127.0.0.1", "address the status page listens on")
     port: int = setting(8080, "its port; 0 takes a free one", "", 0, 65535)
@@ -96,6 +101,7 @@ class Config:
     engine: EngineSection = field(default_factory=EngineSection)
     detect: Detect = field(default_factory=Detect)
     limits: Limits = field(default_factory=Limits)
+    usb: Usb = field(default_factory=Usb)
     page: Page = field(default_factory=Page)
 
 
