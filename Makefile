@@ -5,10 +5,11 @@ PYTHON ?= python3
 VENV ?= .venv
 TRAIN_VENV ?= .venv-train
 BOX ?= box
+CUDA ?= /usr/local/cuda
 PIP = -m pip --disable-pip-version-check install --quiet
 
 .DEFAULT_GOAL := test
-.PHONY: run test test-train test-page setup style lock fonts train clean
+.PHONY: run test test-train test-page test-vm setup install uninstall bundle jetson style lock fonts train clean
 
 run: setup
 	@echo "Drop pictures into $(BOX)/in; results come to $(BOX)/out. Ctrl-C stops the box."
@@ -28,6 +29,16 @@ test-train: $(TRAIN_VENV)/.train
 test-page: $(VENV)/.page
 	$(VENV)/bin/pytest -m browser tests/page
 
+# this machine becomes a box, or gets this version; what is there already stays (deploy/install.sh, deploy/uninstall.sh)
+install:
+	deploy/install.sh $(INSTALL)
+uninstall:
+	deploy/uninstall.sh $(UNINSTALL)
+
+# everything for boxes without internet, in dist/; SIGN=KEY signs it as an update
+bundle:
+	deploy/bundle.sh $(if $(SIGN),--sign $(SIGN)) dist
+
 setup: $(VENV)/.box
 
 $(VENV)/.box: requirements/box.lock pyproject.toml
@@ -35,6 +46,17 @@ $(VENV)/.box: requirements/box.lock pyproject.toml
 	$(VENV)/bin/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
 	$(VENV)/bin/python $(PIP) --require-hashes -r requirements/box.lock
 	$(VENV)/bin/python $(PIP) --no-deps --no-build-isolation -e .
+	touch $@
+
+# on a Jetson, once: an environment that sees JetPack's TensorRT, and pycuda built for JetPack's CUDA, which takes minutes
+jetson: $(VENV)/.jetson
+
+$(VENV)/.jetson: requirements/jetson.lock
+	@test -x $(CUDA)/bin/nvcc || { echo "no $(CUDA)/bin/nvcc: apt-get install nvidia-jetpack, or name CUDA=" >&2; exit 1; }
+	deploy/system-packages.sh $(PYTHON)
+	grep -qs "include-system-site-packages = true" $(VENV)/pyvenv.cfg || $(PYTHON) -m venv --clear --system-site-packages $(VENV)
+	$(MAKE) setup
+	PATH=$(CUDA)/bin:$$PATH CUDA_ROOT=$(CUDA) $(VENV)/bin/python $(PIP) --require-hashes -r requirements/jetson.lock
 	touch $@
 
 $(VENV)/.dev: $(VENV)/.box requirements/dev.lock
@@ -70,7 +92,8 @@ ifdef SCENE_TEXT
 	$(TRAIN) --recipe engines/recipes/augmented.toml --out runs/augmented --scene-text $(SCENE_TEXT) --start runs/general/checkpoint.pt
 endif
 	$(TRAIN) --recipe engines/recipes/overlays.toml --out runs/overlays $(if $(SCENE_TEXT),--start runs/augmented/checkpoint.pt)
-	$(TRAIN_VENV)/bin/python -m engines.export runs/overlays/checkpoint.pt --out runs/weights
+	$(TRAIN) --recipe engines/recipes/finished.toml --out runs/finished --start runs/overlays/checkpoint.pt
+	$(TRAIN_VENV)/bin/python -m engines.export runs/finished/checkpoint.pt --out runs/weights
 
 style: $(VENV)/.dev
 	$(VENV)/bin/ruff check --fix
@@ -81,6 +104,8 @@ lock:
 	test -x .venv-lock/bin/uv || ($(PYTHON) -m venv .venv-lock && .venv-lock/bin/python $(PIP) uv)
 	cd requirements && ../.venv-lock/bin/uv pip compile box.in -o box.lock $(LOCK)
 	cd requirements && ../.venv-lock/bin/uv pip compile dev.in -o dev.lock -c box.lock $(LOCK)
+	cd requirements && ../.venv-lock/bin/uv pip compile bundle.in -o bundle.lock $(LOCK)
+	cd requirements && ../.venv-lock/bin/uv pip compile jetson.in -o jetson.lock -c box.lock $(LOCK)
 	cd requirements && ../.venv-lock/bin/uv pip compile train.in -o train.lock -c dev.lock $(LOCK)
 	cd requirements && ../.venv-lock/bin/uv pip compile page.in -o page.lock -c dev.lock $(LOCK)
 

@@ -21,7 +21,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import appliance
-from appliance.config import Config, Page, document, load
+from appliance.bench.commands import bench
+from appliance.config import Config, Page, document, load, user_cache
 from appliance.errors import AnonBoxError, BadConfig, BadFile
 
 SHORTEST_PIN = 6
@@ -198,8 +199,8 @@ def doctor(config_path: Path | None, box: Path | None, as_json: bool, config_exa
     if config_example:
         click.echo(document())
         return
-    checks = []
-    for check in examine(load(config_path, box=box), _user_cache()):
+    config, checks = load(config_path, box=box), []
+    for check in examine(config, _cache(config)):
         checks.append(check)
         if not as_json:
             click.echo(f"{check.status:>6}  {check.name:<13} {check.detail}")
@@ -208,6 +209,30 @@ def doctor(config_path: Path | None, box: Path | None, as_json: bool, config_exa
     if as_json:
         click.echo(json.dumps([asdict(check) for check in checks], indent=1))
     sys.exit(1 if any(check.status == "failed" for check in checks) else 0)
+
+
+@cli.command()
+@config_option
+@box_option
+@click.option("--json", "as_json", is_flag=True, help='Print {"ok", "checks": [{"name", "status", "detail"}]}.')
+def selftest(config_path: Path | None, box: Path | None, as_json: bool) -> None:
+    """Try everything the box needs on this very machine: engine, masks, sandbox, watchdog. Exit code 0 only if all that applies passed.
+
+    Takes half a minute, on a new GPU minutes more. Run it as the user the box runs as. The report holds no picture and no patient data.
+    """
+    from appliance.selftest import SelfTest
+
+    config = load(config_path, box=box)
+    cache = _plans(config) if os.access(config.folders.state, os.W_OK) else _cache(config)
+    checks = []
+    for check in SelfTest(config, cache, lambda text: None if as_json else click.echo(f"... {text}", err=True)).run():
+        checks.append(check)
+        if not as_json:
+            click.echo(f"{check.status:>14}  {check.name}: {check.detail}")
+    ok = all(check.status != "failed" for check in checks)
+    if as_json:
+        click.echo(json.dumps({"ok": ok, "checks": [asdict(check) for check in checks]}, indent=1))
+    sys.exit(0 if ok else 1)
 
 
 @cli.command()
@@ -233,8 +258,8 @@ def redact(inputs: Sequence[Path], out: Path, masks: Path | None, mode: Any, con
     if harm := batch.find_harm(items, inputs, places):
         raise click.UsageError(harm)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as after Ctrl-C, nothing half-done is left
-    ensure_plans(config, _user_cache(), _to_stderr)
-    redactor = RedactorProcess(config, _user_cache())
+    ensure_plans(config, _cache(config), _to_stderr)
+    redactor = RedactorProcess(config, _cache(config))
     try:
         start = time.perf_counter()
         with click.progressbar(length=len(items), label="redacting", file=sys.stderr, hidden=as_json or not sys.stderr.isatty()) as bar:
@@ -292,7 +317,7 @@ def build(config_path: Path | None, box: Path | None, mode: Any, force: bool) ->
     def say(text: str) -> None:
         click.echo(f"{time.monotonic() - start:6.1f} s  {text}", err=True)
 
-    choice = choose(EngineOptions(model.path, model.sha256, cache=_plans(config)), say, force=force)
+    choice = choose(EngineOptions(model.path, model.sha256, cache=_plans(config), precision=config.engine.precision), say, force=force)
     click.echo(choice.why)
 
 
@@ -305,7 +330,7 @@ def info(config_path: Path | None, box: Path | None, mode: Any) -> None:
     from engines.build import describe
 
     config = load(config_path, box=box)
-    facts = describe(mode or config.detect.mode, _plans(config))
+    facts = describe(mode or config.detect.mode, _plans(config), config.engine.precision)
     click.echo(json.dumps(facts, indent=1))
     sys.exit(0 if facts.get("choice") else 1)
 
@@ -336,13 +361,18 @@ def _plans(config: Config) -> Path:
     return config.folders.state / "engines"
 
 
+def _cache(config: Config) -> Path:
+    """Where commands that are not the daemon look for compiled models: among the box's own plans where this user may, because building
+    them anew takes minutes; otherwise in the user's cache."""
+    plans = _plans(config)
+    return plans if config.engine.name == "tensorrt" and os.access(plans, os.R_OK | os.X_OK) else user_cache()
+
+
 def _to_stderr(text: str) -> None:
     click.echo(text, err=True)
 
 
-def _user_cache() -> Path:
-    """Where commands that are not the daemon keep the compiled model; the box's own folders are the daemon's."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "anonbox"
+cli.add_command(bench)
 
 
 def main() -> None:

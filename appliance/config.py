@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -59,8 +60,9 @@ class Intake:
 class EngineSection:
     name: str = setting("openvino", "which engine runs the network: on the CPU, or on an NVIDIA GPU", choices=("openvino", "tensorrt"))
     fallback: str = setting("none", "what runs when that engine cannot; the page then says so", choices=("none", "openvino"))
+    precision: str = setting("auto", "auto: INT8 where that is faster on this machine and sees as much", choices=("auto", "int8", "float"))
     threads: int = setting(0, "CPU threads for the network, 0 = one a core", "", 0, 256)
-    lanes: int = setting(0, "pictures worked on at once, 0 = one a core", "", 0, 64)
+    lanes: int = setting(0, "pictures worked on at once, 0 = one a core and one more", "", 0, 64)
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,11 @@ class Limits:
     file_mib: int = setting(256, "a larger file is refused", "MiB", 1, 4096)
     job_s: float = setting(60.0, "a picture that takes longer is refused and the redactor restarted", "s", 1, 3600)
     memory_mib: int = setting(2048, "address space the redactor may take beyond what it needs when idle", "MiB", 64)
+
+
+@dataclass(frozen=True)
+class Usb:
+    mounts: Path = setting(Path("/run/anonbox/usb"), "sticks are read where they are mounted below this folder")
 
 
 @dataclass(frozen=True)
@@ -94,6 +101,7 @@ class Config:
     engine: EngineSection = field(default_factory=EngineSection)
     detect: Detect = field(default_factory=Detect)
     limits: Limits = field(default_factory=Limits)
+    usb: Usb = field(default_factory=Usb)
     page: Page = field(default_factory=Page)
 
 
@@ -108,6 +116,11 @@ def load(path: Path | None = None, *, box: Path | None = None) -> Config:
     config = parse(values)
     folders = dataclasses.replace(config.folders, box=box) if box else config.folders
     return dataclasses.replace(config, folders=folders.resolved())
+
+
+def user_cache() -> Path:
+    """Where commands that are not the daemon keep the compiled model; the box's own folders are the daemon's."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "anonbox"
 
 
 def parse(values: Mapping[str, Any]) -> Config:

@@ -51,8 +51,8 @@ def _libraries() -> Iterator[Check]:
             yield Check(name, "failed", "is not installed", "run `make setup`, or pip install -r requirements/box.lock")
     yield _turbojpeg()
     yield _optional("systemd.daemon", "systemd-python", "readiness and watchdog go over the plain notify socket instead")
-    yield _optional("tensorrt", "TensorRT", "the network runs on the CPU")
-    yield _optional("pycuda", "pycuda", "no zero-copy buffers on a GPU")
+    yield _optional("tensorrt", "TensorRT", "the network runs on the CPU, or by TensorRT for RTX where that is there")
+    yield _optional("pycuda", "pycuda", "no engine on a GPU; on a Jetson: make jetson")
 
 
 def _turbojpeg() -> Check:

@@ -49,7 +49,8 @@ def ensure_plans(config: Config, folder: Path, say: Say, *, builder: tuple[str, 
     """
     if config.engine.name != "tensorrt":
         return
-    command = [*builder, "--mode", config.detect.mode, "--folder", str(folder)]
+    options = {"--mode": config.detect.mode, "--precision": config.engine.precision, "--folder": str(folder)}
+    command = [*builder, *(word for option in options.items() for word in option)]
     try:
         _follow(subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True), say)
     except AnonBoxError as error:
@@ -96,7 +97,10 @@ def _lines(process: subprocess.Popen[str]) -> Generator[dict[str, Any] | None, N
             if line is None:
                 process.wait()
                 return
-            yield json.loads(line)
+            try:
+                yield json.loads(line)
+            except ValueError:  # a library's word in between
+                log.info("builder: %s", line.rstrip())
     finally:
         process.kill()
         reader.join()

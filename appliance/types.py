@@ -13,6 +13,9 @@ from numpy.typing import NDArray
 Mode = Literal["mask", "boxes"]
 """How the detector's answer becomes a mask: from the score map itself, or from decoded RBOX boxes (the study's first way)."""
 
+Precision = Literal["float", "int8"]
+"""In which numbers the network's file computes; "float" leaves it to the engine whether they have 32 or 16 bits."""
+
 Pixels = NDArray[np.uint8]
 """(height, width, 3) uint8 RGB."""
 
@@ -51,6 +54,10 @@ class Mask:
         if (self.cell, self.size) != (other.cell, other.size):
             raise ValueError(f"masks differ in grid: {self.size}/{self.cell} and {other.size}/{other.cell}")
         return Mask(self.cells | other.cells, self.cell, self.size)
+
+    def covers(self, other: Mask | None) -> bool:
+        """Whether every cell of the other, if there is one, is a cell of this, on the same grid."""
+        return other is None or ((self.cell, self.size) == (other.cell, other.size) and not (other.cells & ~self.cells).any())
 
     def grown(self) -> Mask:
         """The cells and their eight neighbours."""

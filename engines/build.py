@@ -4,7 +4,7 @@
 
 Needs TensorRT, pycuda and a GPU; `anonbox run` calls it at the first start, which takes minutes. INT8 and FP16 are built, each is held
 against the reference masks and timed; for the better one the preprocess kernel is tried, then a batch of 4, then a CUDA graph. What
-measured better is kept, with the reasons, in a record beside the plans. Builds need no GPU with TensorRT for RTX (`target`).
+measured better is kept, with the reasons, in a record beside the plans.
 """
 
 from __future__ import annotations
@@ -12,14 +12,11 @@ from __future__ import annotations
 import argparse
 import json
 import logging
-import re
 import resource
-import shutil
-import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,132 +25,19 @@ from appliance.engine import EngineOptions, plans
 from appliance.engine.bridge import Library, Precision, open_library
 from appliance.engine.cuda import Cuda
 from appliance.engine.model import load_model
-from appliance.engine.plans import Choice, Key, Plan, Preprocess, Source
+from appliance.engine.plans import Choice, Key, Plan, Source
 from appliance.engine.tensorrt import TensorRtEngine, key_of
 from appliance.errors import AnonBoxError, BadConfig, DeviceLost
 from appliance.types import Mode
-
-WORKSPACE = 2**30
-"""Bytes a tactic may use while it is tried: an 8 GB board shares its memory with everything else."""
+from engines.onnx_to_plan import Order, build_plan, compile_kernel
 
 BATCH = 4
 WORTH = 0.97
 """What is more complicated must take at most this share of the time."""
 
-KERNELS = Path(__file__).parents[1] / "appliance" / "engine" / "planes.cu"
-NVCC = ("nvcc", "/usr/local/cuda/bin/nvcc")
-"""JetPack does not put CUDA on the PATH."""
-
 TIMINGS = "timing.cache"
-MOST_SAID = 400  # characters of a parser's message; it goes on for pages
 
 Say = Callable[[str], None]
-
-
-@dataclass(frozen=True)
-class Order:
-    """What to build. target : a member of RTX's ComputeCapability, "" = the GPU that is here; detailed : let the builder say what each
-    layer became"""
-
-    source: Source
-    preprocess: Preprocess = "graph"
-    batch: int = 1
-    target: str = ""
-    detailed: bool = False
-
-
-def build(library: Library, order: Order, timings: bytes = b"") -> tuple[bytes, bytes]:
-    """A plan, and the timing cache that makes the next build shorter.
-
-    Raises BadConfig with the parser's message when the file is not taken, DeviceLost with the builder's when it cannot be built.
-    """
-    trt, logger = library.module, library.logger
-    logger.errors.clear()
-    builder = trt.Builder(logger)
-    network = builder.create_network(library.network_flags())
-    if network is None:
-        raise DeviceLost("create_network", _last(logger.errors))
-    _parse(trt, logger, network, order.source)
-    feed = network.get_input(0)
-    feed.shape = (order.batch, *tuple(feed.shape)[1:])
-    if order.preprocess == "kernel":
-        feed_planes(network, feed)
-    config = builder.create_builder_config()
-    config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, WORKSPACE)
-    for flag in library.precision_flags(order.source.precision):
-        config.set_flag(flag)
-    if order.detailed:
-        config.profiling_verbosity = trt.ProfilingVerbosity.DETAILED
-    library.aim(config, order.target)
-    cache = _timing_cache(config, timings) if library.has_timing_cache else None
-    plan = builder.build_serialized_network(network, config)
-    if plan is None:
-        raise DeviceLost("build_serialized_network", _last(logger.errors))
-    return bytes(plan), bytes(cache.serialize()) if cache is not None else b""
-
-
-def _parse(trt: Any, logger: Any, network: Any, source: Source) -> None:
-    parser = trt.OnnxParser(network, logger)
-    if not parser.parse(source.path.read_bytes()):
-        errors = [parser.get_error(index).desc() for index in range(parser.num_errors)] or [_last(logger.errors)]
-        raise BadConfig("weights", f"TensorRT's parser refuses {source.path.name}: {' '.join('; '.join(errors).split())[:MOST_SAID]}")
-
-
-def _last(errors: list[str]) -> str:
-    return errors[-1].strip() if errors else "TensorRT gave no reason"
-
-
-def _timing_cache(config: Any, timings: bytes) -> Any:
-    """The cache given, or an empty one when it is another version's or another device's."""
-    for content in dict.fromkeys((timings, b"")):
-        cache = config.create_timing_cache(content)
-        if cache is not None and config.set_timing_cache(cache, False):
-            return config.get_timing_cache()
-    return None
-
-
-def feed_planes(network: Any, feed: Any) -> None:
-    """Put an input `planes` (batch, 3, height, width) where the network has turned `pixels` into planes, and drop what is before it;
-    engine/planes.cu fills it. The type is the one the network has there."""
-    uses: dict[str, list[tuple[Any, int]]] = {}
-    for layer in (network.get_layer(index) for index in range(network.num_layers)):
-        for place in range(layer.num_inputs):
-            tensor = layer.get_input(place)
-            if tensor is not None:
-                uses.setdefault(tensor.name, []).append((layer, place))
-    tensor, first = feed, uses[feed.name]
-    while {layer.type.name for layer, _ in uses[tensor.name]} <= {"CAST", "IDENTITY", "SHUFFLE"}:
-        tensor = uses[tensor.name][0][0].get_output(0)
-    batch, height, width, channels = tuple(feed.shape)
-    planes = network.add_input("planes", tensor.dtype, (batch, channels, height, width))
-    if planes is None:
-        raise DeviceLost("add_input", "planes")
-    for layer, place in (*uses[tensor.name], *first):
-        layer.set_input(place, planes)
-    network.remove_tensor(feed)
-
-
-def convolution_types(report: str) -> dict[str, str]:
-    """What each convolution reads, by the builder's layer report (logger.layers): its name -> "Int8", "Half" or "Float"."""
-    pattern = re.compile(r"Name: (\S+), LayerType: (?:correlation|CaskConvolution), Inputs: \[.*?Datatype: (\w+)")
-    return {match[1]: match[2] for match in map(pattern.match, report.splitlines()) if match}
-
-
-def compile_kernel(folder: Path, capability: tuple[int, int]) -> tuple[str, str]:
-    """engine/planes.cu as a cubin in the folder, for this GPU; its name and digest. Raises BadConfig when there is no compiler."""
-    nvcc = next(filter(None, map(shutil.which, NVCC)), None)
-    if nvcc is None:
-        raise BadConfig("engine", f"no CUDA compiler: {' and '.join(NVCC)} are missing")
-    name = f"planes-sm{capability[0]}{capability[1]}.cubin"
-    target = folder / f".{name}.part"
-    command = [nvcc, "--cubin", "-O3", f"-arch=sm_{capability[0]}{capability[1]}", "-o", str(target), str(KERNELS)]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
-        if done.returncode:
-            raise BadConfig("engine", f"nvcc cannot compile {KERNELS.name}: {' '.join(done.stderr.split())}")
-        return name, plans.save(folder, name, target.read_bytes())
-    finally:
-        target.unlink(missing_ok=True)
 
 
 class Bench:
@@ -198,7 +82,7 @@ class Bench:
     def _build(self, order: Order) -> Plan:
         cache = self.folder / TIMINGS
         start = time.monotonic()
-        content, timings = build(self.library, order, cache.read_bytes() if cache.exists() else b"")
+        content, timings = build_plan(self.library, order, cache.read_bytes() if cache.exists() else b"")
         seconds = time.monotonic() - start
         if timings:
             plans.save(self.folder, TIMINGS, timings)
@@ -249,7 +133,8 @@ def choose(options: EngineOptions, say: Say, *, force: bool = False) -> Choice:
     if known:
         return known
     say(f"building engines for {key.device} with {key.library}; this takes minutes, once")
-    choice = _measure(Bench(options, key, library, say), plans.sources(options.model, library.is_strongly_typed))
+    sources = plans.sources(options.model, library.is_strongly_typed, options.precision)
+    choice = _measure(Bench(options, key, library, say), sources)
     plans.write(options.cache, choice, model)
     _tidy(options.cache, choice)
     say(choice.why)
@@ -259,7 +144,8 @@ def choose(options: EngineOptions, say: Say, *, force: bool = False) -> Choice:
 def _measure(bench: Bench, sources: list[Source]) -> Choice:
     found = {source.precision: plan for source in sources if (plan := bench.attempt(Order(source)))}
     if not found:
-        raise BadConfig("engine", f"no engine could be built that agrees with the reference: {bench.measured}")
+        tried = "; ".join(f"{note['what']}: {note['verdict']}" for note in bench.measured)
+        raise BadConfig("engine", f"no engine could be built that agrees with the reference: {tried}")
     precision, single = min(found.items(), key=lambda item: item[1].ms)
     source = next(source for source in sources if source.precision == precision)
     single = _with_kernel(bench, source, single)
@@ -306,18 +192,18 @@ def _tidy(folder: Path, choice: Choice) -> None:
             path.unlink(missing_ok=True)
 
 
-def describe(mode: Mode, folder: Path) -> dict[str, Any]:
+def describe(mode: Mode, folder: Path, precision: str = "auto") -> dict[str, Any]:
     """What `anonbox engine info` prints: the library, the device, the files to build from, what was chosen and why; or why not."""
     model = load_model(mode)
     facts: dict[str, Any] = {"mode": mode, "folder": str(folder)}
     try:
         library = open_library()
         facts["library"] = f"{library.name} {library.version}, {'strongly' if library.is_strongly_typed else 'weakly'} typed"
-        facts["sources"] = {s.precision: s.path.name for s in plans.sources(model.path, library.is_strongly_typed)}
+        facts["sources"] = {s.precision: s.path.name for s in plans.sources(model.path, library.is_strongly_typed, precision)}
         cuda = Cuda()
         try:
             facts["device"] = f"{cuda.name}, compute capability {'.'.join(map(str, cuda.capability))}"
-            key = key_of(library, cuda, EngineOptions(model.path, model.sha256, cache=folder))
+            key = key_of(library, cuda, EngineOptions(model.path, model.sha256, cache=folder, precision=precision))
         finally:
             cuda.close()
         choice = plans.find(folder, key, plans.family(model.path))
@@ -331,6 +217,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Progress and the outcome go to standard output, a JSON object a line: {"progress"}, then {"done"}, {"bad_config"} or {"down"}."""
     parser = argparse.ArgumentParser(prog="engines.build", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--mode", choices=["mask", "boxes"], default="mask", help="which model (default mask)")
+    parser.add_argument("--precision", choices=["auto", "int8", "float"], default="auto", help="what may be chosen from (default auto)")
     parser.add_argument("--folder", type=Path, required=True, help="where plans are kept; only its owner may write there")
     parser.add_argument("--force", action="store_true", help="build anew even if a plan fits")
     args = parser.parse_args(arguments)
@@ -341,7 +228,8 @@ def main(arguments: list[str] | None = None) -> int:
 
     try:
         model = load_model(args.mode)
-        choice = choose(EngineOptions(model.path, model.sha256, cache=args.folder), lambda text: put(progress=text), force=args.force)
+        options = EngineOptions(model.path, model.sha256, cache=args.folder, precision=args.precision)
+        choice = choose(options, lambda text: put(progress=text), force=args.force)
     except BadConfig as error:
         put(bad_config=[error.key, error.problem])
         return 78

@@ -19,6 +19,7 @@ from typing import Any, TypedDict
 
 from engines.synth.fonts import find_faces
 
+WEIGHTS = Path(__file__).parent / "weights"
 CARD_FILE, MASK_FILE, BOXES_FILE = "card.json", "east-mask.onnx", "east-boxes.onnx"
 TRAINED_KINDS = ("frames", "backgrounds")
 

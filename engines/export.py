@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from engines.card import BOXES_FILE, CARD_FILE, MASK_FILE, FileCard, Training, data_entries, file_card, write_card
+from engines.card import BOXES_FILE, CARD_FILE, MASK_FILE, FileCard, Training, data_entries, file_card, read_card, write_card
 from engines.east import STRIDE, ConvNorm, East
 from engines.start import load_average
 
@@ -126,15 +126,20 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--name", default=Options.name)
     parser.add_argument("--command", action="append", default=[], help="the training command, for the card; repeat for each stage")
     parser.add_argument("--earlier", type=Path, action="append", default=[], help="last checkpoint of an earlier stage; repeat for each")
+    parser.add_argument(
+        "--after", type=Path, help="card of the weights that the first stage began from; its commands, steps and minutes count"
+    )
     parser.add_argument("--sources", type=Path, help="JSON list naming every training picture and its licence")
     parser.add_argument("--fonts", type=Path, action="append", default=[], help="the font folders of the training")
     args = parser.parse_args(arguments)
     options = Options(args.height, args.width, args.threshold, args.name)
     files = export(load_average(args.checkpoint), args.out, options)
     stages = [torch.load(path, map_location="cpu", weights_only=True) for path in (*args.earlier, args.checkpoint)]
-    minutes = round(sum(stage["seconds"] for stage in stages) / 60, 1)
+    before = read_card(args.after)["training"] if args.after else {"commands": [], "minutes": 0, "steps": 0}
+    minutes = round(before["minutes"] + sum(stage["seconds"] for stage in stages) / 60, 1)
+    steps = before["steps"] + sum(stage["step"] for stage in stages)
     recipe = stages[-1]["recipe"]
-    training = Training(args.command, recipe, recipe["schedule"]["seed"], minutes, sum(stage["step"] for stage in stages))
+    training = Training([*before["commands"], *args.command], recipe, recipe["schedule"]["seed"], minutes, steps)
     write_card(args.out / CARD_FILE, options.name, options.threshold, files, training, data_entries(args.sources, args.fonts))
     for name, card in files.items():
         print(f"{name}  {card['sha256']}  {card['bytes']} bytes")

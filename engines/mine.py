@@ -16,8 +16,9 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from engines.evaluate import failures, open_weights, score_map
-from engines.scoring import Labelled
+from engines.evaluate.methods import open_networks
+from engines.evaluate.scoring import Labelled
+from engines.evaluate.sheet import contact_sheet, failures
 from engines.synth.backgrounds import PICTURE_SUFFIXES
 
 
@@ -29,21 +30,19 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--threshold", type=int, default=64, help="on the uint8 map, 1..255 (default 64)")
     parser.add_argument("--least", type=float, default=0.05, help="%% of the picture that must be found (default 0.05)")
     args = parser.parse_args(arguments)
-    look = open_weights(args.weights)
-    found: list[tuple[float, str]] = []
+    network = open_networks(args.weights)[0]
+    found: list[tuple[float, str, list[Image.Image]]] = []
     for path in tqdm(sorted(path for path in args.frames.iterdir() if path.suffix.lower() in PICTURE_SUFFIXES), unit="frame"):
-        with Image.open(path) as file:
-            share = 100 * float((score_map(look, file.convert("RGB")) >= args.threshold).mean())
-        if share > args.least:
-            found.append((share, path.name))
-    found.sort(reverse=True)
-    for share, name in found:
+        mask = network.look(path).at(args.threshold).mask
+        if 100 * mask.mean() > args.least:
+            with Image.open(path) as file:
+                tiles = list(failures(file.convert("RGB"), Labelled(path.name, (), (), np.zeros_like(mask)), mask))
+            found.append((100 * float(mask.mean()), path.name, tiles))
+    found.sort(key=lambda one: one[0], reverse=True)
+    for share, name, _ in found:
         print(f'    "{name}",  # {share:.2f} %')
-    names = [name for _, name in found]
-    pictures = {name: Image.open(args.frames / name).convert("RGB") for name in names}
-    unlabelled = [Labelled(name, (), np.zeros(pictures[name].size[::-1], bool)) for name in names]
     args.out.mkdir(parents=True, exist_ok=True)
-    failures(pictures, unlabelled, [score_map(look, pictures[name]) for name in names], args.threshold).save(args.out / "found.png")
+    contact_sheet([tile for _, _, tiles in found for tile in tiles]).save(args.out / "found.png")
 
 
 if __name__ == "__main__":

@@ -8,8 +8,8 @@ east-mask-int8-fp16.onnx  FP16 and explicit Q/DQ with FP16 scales, opset 19: the
 
 Symmetric int8 everywhere, one scale a channel for weights, one a tensor for what flows, found on drawn screens. Q/DQ stand where
 TensorRT wants them: on what goes into a convolution, on the shortcut of a residual sum and not on its other side (so that
-convolution, sum and ReLU become one kernel), and with one scale on all that is concatenated. The score head and everything around
-the network (normalisation, sigmoid, growth) are not quantised.
+convolution, sum and ReLU become one kernel), behind a Concat, which so has one scale for all its inputs. The score head and
+everything around the network (normalisation, sigmoid, growth) are not quantised.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from typing import Any
 
 import numpy as np
 import onnx
-from onnx import ModelProto, NodeProto, helper, numpy_helper, version_converter
+from onnx import ModelProto, numpy_helper, version_converter
 from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, QuantFormat, QuantType, quantize_static
 from onnxruntime.transformers.float16 import convert_float_to_float16
 from tqdm import tqdm
@@ -126,72 +126,33 @@ def quantised(model: ModelProto, screens: CalibrationDataReader, kept: tuple[str
                 calibrate_method=CalibrationMethod.Percentile, extra_options=SETTINGS | {"TensorQuantOverrides": _whole_input(model)},
             )  # fmt: skip
         found = onnx.load(str(path))
-    graph = Graph(found)
-    for node in [node for node in found.graph.node if node.op_type == "Add"]:
-        graph.free_body(node)
-    for node in [node for node in found.graph.node if node.op_type == "Concat"]:
-        graph.quantise_before(node)
-    return graph.finished()
+    free_bodies(found)
+    return found
 
 
 def _whole_input(model: ModelProto) -> dict[str, Any]:
-    """The range of the first convolution's input, -1..1 by construction; found from pictures it might not reach the whites, where text is."""
+    """The range of the first convolution's input, -1..1 by construction; from pictures it might be found too short for white text."""
     first = next(node for node in model.graph.node if node.op_type == "Conv")
     return {first.input[0]: [{"rmin": np.float32(-1), "rmax": np.float32(1)}]}
 
 
-class Graph:
-    """A quantised graph under repair: who makes a tensor, who takes it."""
+def free_bodies(model: ModelProto) -> None:
+    """Take the pair away between each block's last convolution and its sum; the shortcut, the second input, keeps its own.
 
-    def __init__(self, model: ModelProto) -> None:
-        self.model = model
-        self.makers = {output: node for node in model.graph.node for output in node.output}
-
-    def takers(self, tensor: str) -> list[NodeProto]:
-        return [node for node in self.model.graph.node if tensor in node.input]
-
-    def pair(self, tensor: str) -> tuple[NodeProto, NodeProto] | None:
-        """The Q and the DQ that a tensor comes out of."""
-        dequantise = self.makers.get(tensor)
-        if dequantise is None or dequantise.op_type != "DequantizeLinear":
-            return None
-        return self.makers[dequantise.input[0]], dequantise
-
-    def free_body(self, add: NodeProto) -> None:
-        """Take the pair away between a block's last convolution and its sum; the shortcut, the second input, keeps its own."""
-        pair = self.pair(add.input[0])
-        if pair is None or self.makers[pair[0].input[0]].op_type != "Conv":
+    Raises ValueError where a sum is not the residual one of engines.east.
+    """
+    makers = {output: node for node in model.graph.node for output in node.output}
+    for add in (node for node in model.graph.node if node.op_type == "Add"):
+        kinds, tensor = [], add.input[0]
+        for _ in range(2):
+            kinds.append(makers[tensor].op_type)
+            tensor = makers[tensor].input[0]
+        if kinds != ["DequantizeLinear", "QuantizeLinear"] or makers[tensor].op_type != "Conv":
             raise ValueError(f"{add.name}: the first input is no quantised convolution, so this is not the residual sum of engines.east")
-        add.input[0] = pair[0].input[0]
-
-    def quantise_before(self, concat: NodeProto) -> None:
-        """Move the pair behind a Concat in front of each of its inputs, with the same scale: the maps are then joined as int8.
-        Where an input is enlarged first, the pair goes before the enlarging."""
-        (quantise,) = self.takers(concat.output[0])
-        if quantise.op_type != "QuantizeLinear":
-            raise ValueError(f"{concat.name}: what follows is {quantise.op_type}, not the Q/DQ of a convolution")
-        (dequantise,) = self.takers(quantise.output[0])
-        for index, tensor in enumerate(concat.input):
-            maker = self.makers[tensor]
-            place, slot = (maker, 0) if maker.op_type == "Resize" else (concat, index)
-            source, stem = place.input[slot], f"{concat.name}/input{index}"
-            q = helper.make_node("QuantizeLinear", [source, *quantise.input[1:]], [f"{stem}_quantised"], f"{stem}/QuantizeLinear")
-            dq = helper.make_node(
-                "DequantizeLinear", [q.output[0], *dequantise.input[1:]], [f"{stem}_dequantised"], f"{stem}/DequantizeLinear"
-            )
-            place.input[slot] = dq.output[0]
-            self.model.graph.node.extend([q, dq])
-            self.makers |= {q.output[0]: q, dq.output[0]: dq}
-        for taker in self.takers(dequantise.output[0]):
-            taker.input[0] = concat.output[0]
-
-    def finished(self) -> ModelProto:
-        """The model without what nothing takes any more, its nodes in order, checked."""
-        _prune(self.model)
-        _sort(self.model)
-        del self.model.graph.value_info[:]
-        onnx.checker.check_model(self.model, full_check=True)
-        return self.model
+        add.input[0] = tensor
+    _prune(model)
+    del model.graph.value_info[:]
+    onnx.checker.check_model(model, full_check=True)
 
 
 def _prune(model: ModelProto) -> None:
@@ -205,21 +166,6 @@ def _prune(model: ModelProto) -> None:
             model.graph.node.remove(node)
     for tensor in [tensor for tensor in model.graph.initializer if tensor.name not in wanted]:
         model.graph.initializer.remove(tensor)
-
-
-def _sort(model: ModelProto) -> None:
-    """Put every node behind those it takes from, as ONNX demands."""
-    known = {tensor.name for tensor in model.graph.initializer} | {port.name for port in model.graph.input} | {""}
-    waiting, done = list(model.graph.node), []
-    while waiting:
-        ready = [node for node in waiting if known >= set(node.input)]
-        if not ready:
-            raise ValueError(f"the graph has a circle at {waiting[0].name}")
-        done += ready
-        known |= {name for node in ready for name in node.output}
-        waiting = [node for node in waiting if not known >= set(node.output)]
-    del model.graph.node[:]
-    model.graph.node.extend(done)
 
 
 def halved(model: ModelProto) -> ModelProto:

@@ -12,10 +12,11 @@ import pytest
 ROOT = Path(__file__).parents[1]
 FILES = sorted((ROOT / "appliance").rglob("*.py"))
 
-BASE = {"types", "errors", "config"}
+BASE = {"types", "errors", "config", "signatures"}
 MAY_IMPORT = {
     "types": set(),
     "errors": set(),
+    "signatures": set(),
     "config": {"types", "errors"},
     "formats": BASE,
     "detect": BASE,
@@ -27,7 +28,8 @@ MAY_IMPORT = {
     "doctor": BASE | {"redactor", "formats", "intake", "status"},
     "reference": BASE,
     "prepare": BASE | {"intake", "status"},
-    "selftest": BASE | {"redactor", "engine", "status", "intake", "reference", "formats"},
+    "rehearsal": BASE | {"redactor", "reference"},
+    "selftest": BASE | {"redactor", "engine", "status", "intake", "reference", "formats", "prepare", "rehearsal"},
     "cli": BASE | {"intake", "redactor", "status", "batch", "doctor", "prepare", "selftest", "engine"},
     "__main__": {"cli"},
     "__init__": set(),
@@ -42,7 +44,7 @@ ONE_HOME = {
     "prometheus_client": {"status/metrics.py"},
     "watchfiles": {"intake/watch.py"},
     "systemd": {"intake/notify.py"},
-    "PIL": {"formats", "redactor/warmup.py", "batch.py", "detect/rbox.py", "reference.py"},
+    "PIL": {"formats", "redactor/warmup.py", "batch.py", "detect/rbox.py", "reference.py", "rehearsal.py"},
     "torch": set(),
     "engines": {"cli.py"},  # the builder, by hand
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import sys
 import time
@@ -42,6 +43,26 @@ def test_a_long_silence_is_bridged(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     heard: list[str] = []
     ensure_plans(GPU, tmp_path, heard.append, builder=builder(*said("building INT8"), '{"done": ""}', pause_s=0.4))
     assert heard.count("building INT8") >= 4
+
+
+def test_a_librarys_word_in_between_is_passed_over(tmp_path: Path) -> None:
+    heard: list[str] = []
+    ensure_plans(GPU, tmp_path, heard.append, builder=builder("[TRT] hello", *said("building INT8"), "{", '{"done": ""}'))
+    assert list(dict.fromkeys(heard)) == ["building INT8"]
+
+
+def test_the_builder_ends_when_the_box_is_told_to(tmp_path: Path) -> None:
+    code = "import json, os, time; print(json.dumps({'progress': str(os.getpid())}), flush=True); time.sleep(60)"
+    heard: list[str] = []
+
+    def leave(text: str) -> None:
+        heard.append(text)
+        raise SystemExit(0)
+
+    with pytest.raises(SystemExit):
+        ensure_plans(GPU, tmp_path, leave, builder=(sys.executable, "-c", code))
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(heard[0]), 0)
 
 
 def test_openvino_builds_nothing(tmp_path: Path) -> None:

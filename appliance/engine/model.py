@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from appliance.errors import BadConfig
-from appliance.types import Mode
+from appliance.types import Mode, Precision
 
 WEIGHTS = Path(__file__).parents[2] / "engines" / "weights"
 RESTORE = "restore it with git checkout engines/weights"
 MODEL_FILES: dict[Mode, str] = {"mask": "east-mask.onnx", "boxes": "east-boxes.onnx"}
+INT8_FILES: dict[Mode, str] = {"mask": "east-mask-int8.onnx"}
 
 
 @dataclass(frozen=True)
@@ -30,9 +31,12 @@ class Model:
     threshold: int
 
 
-def load_model(mode: Mode, folder: Path = WEIGHTS) -> Model:
+def load_model(mode: Mode, folder: Path = WEIGHTS, precision: Precision = "float") -> Model:
     """Find the model for `mode` and check it against card.json. Raises BadConfig on any difference: never a model by guess."""
-    path, card_path = folder / MODEL_FILES[mode], folder / "card.json"
+    files = INT8_FILES if precision == "int8" else MODEL_FILES
+    if mode not in files:
+        raise BadConfig("engine.precision", f"is {precision}, which the network for mode {mode} does not come in; choose auto or float")
+    path, card_path = folder / files[mode], folder / "card.json"
     try:
         card: dict[str, Any] = json.loads(card_path.read_text("utf-8"))
         expected, threshold = str(card["files"][path.name]["sha256"]), int(card["threshold"])

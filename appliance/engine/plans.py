@@ -104,9 +104,10 @@ def family(model: Path) -> str:
     return re.sub(r"(-int8)?(-fp16)?$", "", model.stem)
 
 
-def sources(model: Path, is_strongly_typed: bool) -> list[Source]:
+def sources(model: Path, is_strongly_typed: bool, wanted: str = "auto") -> list[Source]:
     """The ONNX files of this model for such a build, best first; each is the one its card names. Raises BadConfig.
 
+    wanted : "int8" or "float" leave out the others
     A model without an FP16 file (in a strongly typed build) has FP32 instead.
     """
     try:
@@ -119,7 +120,11 @@ def sources(model: Path, is_strongly_typed: bool) -> list[Source]:
         if path.name in card and path.name not in found:
             found[path.name] = Source(path, precision, _checked(path, str(card[path.name].get("sha256"))))
     has_fp16 = any(source.precision == "FP16" for source in found.values())
-    return [source for source in found.values() if source.precision != "FP32" or not has_fp16]
+    fitting = [source for source in found.values() if source.precision != "FP32" or not has_fp16]
+    chosen = [source for source in fitting if wanted == "auto" or (wanted == "int8") == (source.precision == "INT8")]
+    if not chosen:
+        raise BadConfig("engine.precision", f"is {wanted}, which {family(model)} does not come in")
+    return chosen
 
 
 def _checked(path: Path, expected: str) -> str:

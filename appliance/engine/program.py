@@ -142,6 +142,23 @@ class Program:
         checked(track.context.execute_async_v3(track.stream.handle), "execute_async_v3", "see the log for TensorRT's message")
 
 
+@dataclass(eq=False)
+class Device:
+    """What the owning thread holds; freed in reverse order. memory : the slots'; events : one a slot"""
+
+    cuda: Cuda
+    runtime: Any = None
+    programs: list[Program] = field(default_factory=list)
+    memory: Blocks | None = None
+    events: list[Any] = field(default_factory=list)
+
+    @property
+    def blocks(self) -> Blocks:
+        if self.memory is None:
+            raise DeviceLost("GPU", "there is no memory for slots")
+        return self.memory
+
+
 def checked(result: Any, call: str, hint: str) -> Any:
     """TensorRT says no with False or None, not with an exception. Raises DeviceLost."""
     if result is None or result is False:

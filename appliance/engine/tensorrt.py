@@ -21,18 +21,15 @@ from typing import Any
 
 import numpy as np
 
-from appliance.engine import STRIDE, EngineOptions, Slot, plans
+from appliance.engine import STRIDE, EngineOptions, Slot, measure, plans
 from appliance.engine.bridge import Library, open_library
 from appliance.engine.cuda import Cuda
 from appliance.engine.plans import Choice, Key
-from appliance.engine.program import TRACKS, Blocks, Program
+from appliance.engine.program import TRACKS, Blocks, Device, Program
 from appliance.errors import BadConfig, DeviceLost
 from appliance.types import EngineInfo
 
 log = logging.getLogger("anonbox.engine")
-
-RUNS = 50
-"""Launches in a row that are timed together."""
 
 CLOSED = DeviceLost("TensorRT run", "the engine is closed")
 
@@ -44,40 +41,14 @@ def open_engine(options: EngineOptions) -> TensorRtEngine:
 
 def key_of(library: Library, cuda: Cuda, options: EngineOptions) -> Key:
     """What a plan for this model must have been built for."""
-    files = {str(source.precision): source.sha256 for source in plans.sources(options.model, library.is_strongly_typed)}
+    sources = plans.sources(options.model, library.is_strongly_typed, options.precision)
+    files = {str(source.precision): source.sha256 for source in sources}
     return Key(f"{library.name} {library.version}", cuda.name, cuda.capability, files)
-
-
-@dataclass(frozen=True)
-class Facts:
-    """What only the device can say; for selftest.
-
-    is_integrated, can_map : device attributes; is_one_address : every slot has one address for CPU and GPU
-    copied_bytes : between CPU and GPU, by all of this engine's calls so far
-    """
-
-    is_integrated: bool
-    can_map: bool
-    is_one_address: bool
-    copied_bytes: int
-    free_bytes: int
-    memory_bytes: int
-
-
-@dataclass(eq=False)
-class _Device:
-    """What the owning thread holds, freed in reverse order."""
-
-    cuda: Cuda
-    runtime: Any
-    programs: list[Program] = field(default_factory=list)
-    blocks: Blocks | None = None
-    events: list[Any] = field(default_factory=list)
 
 
 @dataclass(frozen=True, eq=False)
 class _Call:
-    """A request to the owning thread. work : a slot's index, or a function to run there on the _Device"""
+    """A request to the owning thread. work : a slot's index, or a function to run there on the Device"""
 
     work: Any
     answer: Future[Any] = field(default_factory=Future)
@@ -116,22 +87,23 @@ class TensorRtEngine:
         return self._choice
 
     def run(self, slot: Slot) -> None:
-        if not (0 <= slot.index < len(self._slots)) or self._slots[slot.index] is not slot:
+        slots = self._slots
+        if slots and (not (0 <= slot.index < len(slots)) or slots[slot.index] is not slot):
             raise DeviceLost("TensorRT run", "the slot belongs to another engine")
         self._ask(slot.index)
 
-    def facts(self) -> Facts:
-        facts: Facts = self._ask(_facts)
+    def facts(self) -> measure.Facts:
+        facts: measure.Facts = self._ask(measure.facts)
         return facts
 
     def time_ms(self) -> float:
         """Milliseconds a picture takes on the GPU when launches follow each other, median of three tries."""
-        time: float = self._ask(_time)
+        time: float = self._ask(measure.time_ms)
         return time
 
     def time_feeds_ms(self) -> dict[str, float]:
         """The same with the frame in mapped memory, and in device memory with a copy before: what zero-copy is worth here."""
-        times: dict[str, float] = self._ask(_time_feeds)
+        times: dict[str, float] = self._ask(measure.time_feeds_ms)
         return times
 
     def close(self) -> None:
@@ -165,12 +137,13 @@ class TensorRtEngine:
             loss = error
         finally:
             self._abandon(loss)
+            self._slots = []  # their memory is freed here, by the thread that owns it
             _free(device)
 
-    def _open(self) -> _Device:
+    def _open(self) -> Device:
         library, options = open_library(), self._options
         cuda = Cuda()
-        device = _Device(cuda, None)
+        device = Device(cuda)
         try:
             choice = self._choice or _find(library, cuda, options)
             device.runtime = library.module.Runtime(library.logger)
@@ -179,7 +152,7 @@ class TensorRtEngine:
                 content = _file(options, (plan.file, plan.sha256))
                 device.programs.append(Program(cuda, library, device.runtime, content, plan, cubin))
             self._choice = choice
-            device.blocks, self._slots = _slots(cuda, device.programs, options.slots)
+            device.memory, self._slots = _slots(cuda, device.programs, options.slots)
             device.events = [cuda.event() for _ in range(options.slots)]
             for program in device.programs:
                 _warm_up(device, program, options.slots)
@@ -190,7 +163,7 @@ class TensorRtEngine:
         self._info = EngineInfo(f"{module} {library.version}", precision, options.sha256[:12], cuda.name)
         return device
 
-    def _serve(self, device: _Device) -> None:
+    def _serve(self, device: Device) -> None:
         """Answer requests until close(). Raises DeviceLost at the first failed call: a GPU's errors stay, so nothing more is tried."""
         waiting, flying = self._waiting, self._flying
         closing = False
@@ -212,9 +185,8 @@ class TensorRtEngine:
                 waiting[0].answer.set_result(waiting[0].work(device))
                 del waiting[0]
 
-    def _launch(self, device: _Device) -> None:
+    def _launch(self, device: Device) -> None:
         """Launch what has waited longest, and its neighbours with it if they make a batch."""
-        assert device.blocks is not None
         program, first = _choose(device.programs, [call.work for call in self._waiting])
         members = range(first, first + program.plan.batch)
         calls = [call for call in self._waiting if call.work in members]
@@ -272,10 +244,9 @@ def _slots(cuda: Cuda, programs: list[Program], count: int) -> tuple[Blocks, lis
     return blocks, [Slot(index, *view) for index, view in enumerate(views)]
 
 
-def _warm_up(device: _Device, program: Program, slots: int) -> None:
+def _warm_up(device: Device, program: Program, slots: int) -> None:
     """Run every place once, as a graph where that was chosen: lazily loaded kernels are there before the first picture, and before
     the redactor locks itself in."""
-    assert device.blocks is not None
     firsts = range(0, slots - slots % program.plan.batch, program.plan.batch)
     if program.plan.uses_graph:
         program.capture(device.blocks, firsts)
@@ -283,71 +254,13 @@ def _warm_up(device: _Device, program: Program, slots: int) -> None:
         device.cuda.synchronize(program.launch(device.blocks, first).stream)
 
 
-def _facts(device: _Device) -> Facts:
-    cuda, blocks = device.cuda, device.blocks
-    assert blocks is not None
-    mapped = [block for block in (blocks.pixels, blocks.score, blocks.geometry) if block]
-    return Facts(
-        is_integrated=bool(cuda.attribute("INTEGRATED")),
-        can_map=bool(cuda.attribute("CAN_MAP_HOST_MEMORY")),
-        is_one_address=all(block.is_one_address for block in mapped),
-        copied_bytes=cuda.copied_bytes,
-        free_bytes=cuda.free_bytes(),
-        memory_bytes=sum(program.memory_bytes for program in device.programs),
-    )
-
-
-def _time(device: _Device) -> float:
-    """The last program of the device: the group's where there is one."""
-    program = device.programs[-1]
-    assert device.blocks is not None
-    blocks = device.blocks
-    return _median_ms(device.cuda, program, lambda: program.launch(blocks, 0)) / program.plan.batch
-
-
-def _time_feeds(device: _Device) -> dict[str, float]:
-    program = device.programs[0]
-    assert device.blocks is not None
-    blocks, cuda = device.blocks, device.cuda
-    frame = blocks.pixels.array[0]
-    copied = cuda.device_memory(frame.nbytes)
-    elsewhere = Blocks(_at(blocks.pixels, int(copied)), blocks.score, blocks.geometry)
-    track = program.track(0)
-
-    def with_copy() -> None:
-        cuda.copy(copied, frame, track.stream)
-        program.enqueue(track, elsewhere, 0)
-
-    times = {"mapped": _median_ms(cuda, program, lambda: program.enqueue(track, blocks, 0))}
-    times["device"] = _median_ms(cuda, program, with_copy)
-    return times
-
-
-def _at(block: Any, pointer: int) -> Any:
-    return type(block)(block.array, pointer)
-
-
-def _median_ms(cuda: Cuda, program: Program, launch: Any) -> float:
-    """Milliseconds a launch, of RUNS in a row in one stream; the median of three such rows."""
-    stream, rows = program.track(0).stream, []
-    for _ in range(3):
-        start, end = cuda.timer(), cuda.timer()
-        cuda.record(start, stream)
-        for _ in range(RUNS):
-            launch()
-        cuda.record(end, stream)
-        cuda.wait(end)
-        rows.append(cuda.milliseconds(start, end) / RUNS)
-    return sorted(rows)[1]
-
-
-def _free(device: _Device) -> None:
+def _free(device: Device) -> None:
     """Everything in reverse order, in the thread that made it; pycuda frees what is no longer named."""
     for program in device.programs:
         program.close()
     device.programs.clear()
     device.events.clear()
-    device.runtime = device.blocks = None
+    device.runtime = device.memory = None
     gc.collect()
     with suppress(DeviceLost):  # of a lost device nothing can be given back
         device.cuda.close()

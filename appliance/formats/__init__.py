@@ -2,7 +2,7 @@
 
 Every format works the same way. What decoding needs is picked out of the file by a small parser with fixed limits; only that is
 given to a decoder; what is written is built from nothing but that. To add a format: a file here whose opener returns a Picture
-(common.py; write its `check` before its `rewrite`), a line in SIGNATURES and one in _OPENERS.
+(common.py; write its `check` before its `rewrite`), a line in signatures.py and one in _OPENERS.
 
 Refused, though Pillow could read it: JPEG in CMYK or arithmetic coding; animated PNG; BMP with run lengths, 16 bits or an OS/2
 header; BigTIFF, TIFF with fax or old-style JPEG compression, colours in separate planes, floating-point samples, CMYK or Lab; and
@@ -18,18 +18,9 @@ from appliance.formats import bmp, png, tiff
 from appliance.formats.common import Limits, Page, Picture
 from appliance.formats.jpeg import open_jpeg
 from appliance.formats.raster import Codec, open_raster
+from appliance.signatures import format_of
 
 __all__ = ["Limits", "Page", "Picture", "open_picture", "sniff"]
-
-SIGNATURES = (
-    (b"\xff\xd8\xff", "jpeg"),
-    (b"\x89PNG\r\n\x1a\n", "png"),
-    (b"BM", "bmp"),
-    (b"II*\x00", "tiff"),
-    (b"MM\x00*", "tiff"),
-    (b"II+\x00", "tiff"),
-    (b"MM\x00+", "tiff"),
-)
 
 
 def sniff(head: bytes) -> str:
@@ -42,10 +33,10 @@ def sniff(head: bytes) -> str:
         raise BadFile("incomplete", "the file is empty")
     if not any(head[:16]):
         raise BadFile("incomplete", "the file begins with zeros, like one that is still being written")
-    for signature, name in SIGNATURES:
-        if head[: len(signature)] == signature[: len(head)]:
-            return name
-    raise BadFile("unsupported", "not a picture type this box handles (JPEG, PNG, BMP, TIFF)")
+    name = format_of(head)
+    if name is None:
+        raise BadFile("unsupported", "not a picture type this box handles (JPEG, PNG, BMP, TIFF)")
+    return name
 
 
 def _raster(codec: Codec) -> Callable[[bytes, Limits], Picture]:

@@ -20,6 +20,14 @@ class Limits:
     max_pixels: int = 100_000_000
 
 
+@dataclass(frozen=True, eq=False)
+class Darkened:
+    """A page, and the cells of it that are black in another."""
+
+    page: Page
+    mask: Mask
+
+
 class Page(Protocol):
     """One picture of a file, as a viewer shows it."""
 
@@ -46,6 +54,11 @@ class Page(Protocol):
         rendering : 0..renderings - 1
         Raises BadFile.
         """
+        ...
+
+    def darkened(self, num: int) -> Darkened | None:
+        """What this page was made from, where it is proved that `read` at num/8 gives black under the mask and elsewhere exactly
+        the pixels of the page it was made from; None: nothing is known, read it."""
         ...
 
 

@@ -195,6 +195,9 @@ class RasterPage:
     def _spans(self) -> tuple[tuple[int, int], ...]:
         return spans(self.samples)
 
+    def darkened(self, num: int) -> None:
+        """A smaller or larger picture mixes neighbouring pixels, so nothing can be said."""
+
     def read(self, num: int, out: Pixels, rendering: int = 0) -> None:
         """Reduce to num/8 into out, (ceil(height * num / 8), ceil(width * num / 8), 3), as formats.reduce does."""
         check_request(self, num, out, rendering)

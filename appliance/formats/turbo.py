@@ -147,8 +147,10 @@ def decode(data: bytes, out: NDArray[np.uint8]) -> None:
         _checked(library().tjDecompress2(handle, data, len(data), *target, _TJPF_RGB, _TJFLAG_LIMITSCANS), handle)
 
 
-def transform(data: bytes, row_filter: RowFilter, *, operation: int = NO_OPERATION, output: bool = True, strict: bool = False) -> bytes:
-    """Read the DCT coefficients, let the filter see and change them, write them again: baseline, no markers copied.
+def transform(
+    data: bytes, row_filter: RowFilter | None = None, *, operation: int = NO_OPERATION, output: bool = True, strict: bool = False
+) -> bytes:
+    """Read the DCT coefficients, let the filter (if any) see and change them, write them again: baseline, no markers copied.
 
     operation : one of the operations above, refused unless it is lossless for every pixel
     output : False: the filter only looks, nothing is written and b"" returned
@@ -158,6 +160,7 @@ def transform(data: bytes, row_filter: RowFilter, *, operation: int = NO_OPERATI
     failure: list[BaseException] = []
 
     def on_row(address: int, array: _Region, plane: _Region, component: int, _index: int, _transform: int) -> int:
+        assert row_filter is not None
         if array.y >= plane.h:  # libjpeg pads a component to whole MCUs; these rows are not part of the picture
             return 0
         try:
@@ -169,7 +172,7 @@ def transform(data: bytes, row_filter: RowFilter, *, operation: int = NO_OPERATI
         return 0
 
     options = _TJXOPT_PERFECT | _TJXOPT_COPYNONE | (0 if output else _TJXOPT_NOOUTPUT)
-    wish = _Transform(_Region(), operation, options, None, _Filter(on_row))
+    wish = _Transform(_Region(), operation, options, None, _Filter(on_row) if row_filter else _Filter())
     buffer, size = c_void_p(), c_ulong()
     lib = library()
     with _handle("tjInitTransform") as handle:

@@ -14,7 +14,7 @@ from appliance.intake.journal import Journal
 from appliance.intake.record import Record
 from appliance.status import clock as clocks
 from appliance.status import health, snapshot
-from appliance.status.snapshot import Done, Snapshot, State
+from appliance.status.snapshot import Done, Snapshot, State, Stick
 from appliance.types import EngineInfo
 
 log = logging.getLogger(__name__)
@@ -37,6 +37,7 @@ class View:
     working: int = 0
     left: Mapping[str, int] = field(default_factory=dict)
     free_bytes: int = 0
+    sticks: tuple[Stick, ...] = ()
 
 
 class Board:
@@ -102,6 +103,7 @@ class Board:
             hour=self._record.hour(clock),
             refused=journal.newest_refused(NEWEST) if journal else (),
             left=dict(view.left),
+            sticks=view.sticks,
             images_per_minute=counts.last_minute if counts else 0,
             engine=self._engine,
             health=health.read(),

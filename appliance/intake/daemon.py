@@ -7,6 +7,7 @@ Signal handlers only set flags.
 from __future__ import annotations
 
 import logging
+import math
 import queue
 import signal
 import sqlite3
@@ -28,9 +29,10 @@ from appliance.intake.journal import Journal
 from appliance.intake.lane import LONGEST_WAIT_S, Job, Lane, is_ours, reconsider
 from appliance.intake.notify import notify, reloading, watchdog_s
 from appliance.intake.recovery import recover
+from appliance.intake.usb import Sticks
 from appliance.intake.watch import Watcher
 from appliance.redactor import Redactor
-from appliance.status.snapshot import State
+from appliance.status.snapshot import State, StickState
 
 log = logging.getLogger(__name__)
 
@@ -91,6 +93,7 @@ class Daemon:
             self._jobs = recover(self._box, self._journal, self._age.at(now), now)
             self._journal.write_mark(self._age.mark(now, wall))
             self._collector = Collector(self._box, self._journal, config)
+            self._sticks = Sticks(config.usb.mounts, self._box, self._journal, lambda: self._wake.put(None))
             undo.pop_all()
         self._lane = Lane(self._box, self._journal, redactor, clock, monotonic)
         self._threads = ThreadPoolExecutor(redactor.lanes, "lane")
@@ -100,6 +103,7 @@ class Daemon:
         self._watcher = Watcher(self._on_event)
         self._stopping = self._reread = self._closed = False
         self._sweep_at = self._pause_until = self._tidy_at = self._hold_until = self._ping_at = now
+        self._swept_at = -math.inf
         self._free = 0
         self._losses = 0
         self._inbox_fault = self._loss = ""
@@ -132,7 +136,9 @@ class Daemon:
         """Do all that is due at `now` (monotonic seconds), without waiting. Only a crash of the program itself raises."""
         try:
             self._collect(now)
+            self._dispatch(now)  # at once: what was claimed ahead need not wait for a sweep
             self._free = self._box.free_bytes()
+            self._sticks.look(now)
             self._sweep(now)
             self._tidy(now)
             if not self._stopping:
@@ -152,6 +158,7 @@ class Daemon:
             return
         self._closed = True
         self._watcher.close()
+        self._sticks.close()
         hanging = any(not future.done() for future in self._running)
         self._threads.shutdown(wait=not hanging, cancel_futures=True)
         now, wall = self._monotonic(), self._clock()
@@ -189,6 +196,9 @@ class Daemon:
     def _sweep(self, now: float) -> None:
         if now < self._sweep_at and not (self._event.is_set() and now >= self._pause_until):
             return
+        if self._collector.is_ready and now < self._swept_at + self._config.intake.sweep_s:
+            return  # there is enough to do, and to list thousands of files at every event would cost a tenth of the rate
+        self._swept_at = now
         self._event.clear()
         began = self._monotonic()
         try:
@@ -219,7 +229,8 @@ class Daemon:
         if self._is_short or now < self._hold_until:
             return
         for _ in range(2 * self._redactor.lanes - len(self._running) - len(self._due(now))):
-            job = self._collector.take(now, self._age.at(now))
+            age = self._age.at(now)
+            job = self._collector.take(now, age) or self._sticks.take(age, self._config.intake.examination_idle_s)
             if job is None:
                 return
             self._jobs.append(job)
@@ -251,10 +262,11 @@ class Daemon:
 
     def _show(self, now: float) -> None:
         """Say how it is: to the page, and to systemd, whose watchdog hears only of turns that did their work."""
-        state, detail = self._state(now)
+        sticks = self._sticks.views(now)
+        state, detail = self._state(now, {stick.state for stick in sticks})
         collector = self._collector
         working = len(self._running) + len(self._jobs)
-        view = View(state, detail, collector.waiting, working, collector.left, self._free)
+        view = View(state, detail, collector.waiting, working, collector.left, self._free, sticks)
         with suppress(sqlite3.Error):
             if self._board.post(view, self._journal, now, self._clock()):
                 notify(f"STATUS={state}. {detail}")
@@ -263,12 +275,14 @@ class Daemon:
             self._ping_at = now + period_s
             notify("WATCHDOG=1")
 
-    def _state(self, now: float) -> tuple[State, str]:
+    def _state(self, now: float, sticks: set[StickState]) -> tuple[State, str]:
         troubles = {job.trouble for job in [*self._jobs, *self._running.values()]}
         attention = {
             self._inbox_fault: bool(self._inbox_fault),
             "A picture has been in work for too long; the redactor hangs.": self._is_overdue(now),
             f"The redactor keeps failing: {self._loss}.": self._losses >= LOSSES_IN_ROW,
+            "A stick was pulled too early; plug it in again: what is missing is read then.": "pulled too early" in sticks,
+            "A stick cannot be read; its file system must be FAT32, exFAT or ext4 and whole.": "cannot be read" in sticks,
             "The disk failed while a result was written; it is tried again.": "disk" in troubles,
         }
         if self._fault is not None:
@@ -280,7 +294,9 @@ class Daemon:
             return "Waiting for space", f"Less than {self._config.intake.min_free_mib} MiB free; make room, it goes on by itself."
         if self._journal.lost:
             return "Needs attention", "The journal was damaged and moved aside; numbers go on above the old ones, counts begin anew."
-        return ("Working" if self._running or self._jobs or self._collector.is_ready else "Ready"), ""
+        if self._running or self._jobs or self._collector.is_ready or self._sticks.is_reading:
+            return "Working", ""
+        return ("Safe to remove" if sticks == {"safe to remove"} else "Working" if sticks else "Ready"), ""
 
     def _reload(self, reload: Callable[[], Config]) -> None:
         reloading()
@@ -305,7 +321,8 @@ class Daemon:
 
     def _wait(self, now: float, stop_by: float | None) -> None:
         """Wait until something happens or the next thing is due."""
-        times = [self._sweep_at, self._tidy_at, self._board.due_at(), *(job.not_before for job in self._jobs), self._hold_until]
+        times = [self._sweep_at, self._tidy_at, self._hold_until, self._board.due_at(), self._sticks.due_at()]
+        times += [job.not_before for job in self._jobs]
         if self._event.is_set():
             times.append(self._pause_until)
         if watchdog_s() is not None:

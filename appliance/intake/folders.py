@@ -123,6 +123,21 @@ class Box:
         held.remove()
         (room / _SOURCE).unlink()
 
+    def take_copy(self, copy: Path, name: str, number: Number) -> Stamp:
+        """Move a file that is whole, in work/ and nobody's room, into this picture's room, durably; how it looks there."""
+        room = self._room(number)
+        original = room / files.safe_name(name)
+        room.mkdir(mode=0o700)
+        try:
+            copy.rename(original)
+            self.settle(number)
+        except OSError:
+            with suppress(OSError):
+                original.rename(copy)
+            room.rmdir()
+            raise
+        return Stamp.of(original.stat())
+
     def finish_take(self, number: Number) -> bool:
         """After a crash: whether the file was taken; if it was copied, its source is removed from the drop folder now.
 

@@ -68,12 +68,14 @@ class Sweep:
     """files : what may be taken once it stands still
     empty : folders that hold nothing at all
     folders : every folder entered, relative
+    ignored : names that are no pictures' by a rule (hidden, temporary, Thumbs.db), in any folder
     left : reason -> number of things that stay where they are
     """
 
     files: dict[Entry, Stamp] = field(default_factory=dict)
     empty: dict[str, Stamp] = field(default_factory=dict)
     folders: list[str] = field(default_factory=list)
+    ignored: list[str] = field(default_factory=list)
     left: Counter[str] = field(default_factory=Counter)
 
 
@@ -136,13 +138,15 @@ class Inbox:
         with os.scandir(folder) as entries:
             for entry in entries:
                 nothing = False
-                if not _IGNORED.fullmatch(entry.name.casefold()):
-                    try:
-                        self._look_at(folder, Entry(path, entry.name), device, depth, result)
-                    except FileNotFoundError:
-                        continue  # gone since it was listed
-                    except OSError:
-                        result.left[_for_user(UNREADABLE_FOLDER)] += 1
+                if _IGNORED.fullmatch(entry.name.casefold()):
+                    result.ignored.append(entry.name)
+                    continue
+                try:
+                    self._look_at(folder, Entry(path, entry.name), device, depth, result)
+                except FileNotFoundError:
+                    continue  # gone since it was listed
+                except OSError:
+                    result.left[_for_user(UNREADABLE_FOLDER)] += 1
         if nothing and path:
             result.empty[path] = Stamp.of(os.fstat(folder))
 
@@ -167,14 +171,20 @@ class Inbox:
     @contextmanager
     def hold(self, entry: Entry, stamp: Stamp) -> Iterator[Held]:
         """Open a file to take it away. Raises NotNow when it no longer looks like `stamp`, Left when it has to stay."""
+        with self.open(entry, stamp) as held:
+            if not os.access(".", os.W_OK | os.X_OK, dir_fd=held.parent, effective_ids=True):
+                raise Left(_for_user(UNTAKEABLE))
+            yield held
+
+    @contextmanager
+    def open(self, entry: Entry, stamp: Stamp) -> Iterator[Held]:
+        """Open a file to read it. Raises NotNow when it no longer looks like `stamp`, Left when it may not be read."""
         parent = self._open_folder(entry.folder)
         try:
             file = _open_file(entry.name, parent)
             try:
                 if Stamp.of(os.fstat(file)) != stamp or _why_left(os.fstat(file)):
                     raise NotNow
-                if not os.access(".", os.W_OK | os.X_OK, dir_fd=parent, effective_ids=True):
-                    raise Left(_for_user(UNTAKEABLE))
                 yield Held(entry, parent, file, stamp)
             finally:
                 os.close(file)

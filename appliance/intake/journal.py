@@ -41,8 +41,11 @@ CREATE TABLE IF NOT EXISTS picture (
     at REAL, age REAL, code TEXT, reason TEXT,
     PRIMARY KEY (exam, number)) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS picture_state ON picture (state, at);
+CREATE TABLE IF NOT EXISTS seen (key BLOB PRIMARY KEY, exam INTEGER NOT NULL, number INTEGER NOT NULL) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS seen_as ON seen (exam, number);
 CREATE TABLE IF NOT EXISTS mark (id INTEGER PRIMARY KEY CHECK (id = 1), boot TEXT, monotonic REAL, wall REAL, age REAL);
 """
+# seen: pictures of sticks, by a keyed hash of place and content, so that one plugged in again brings nothing twice
 # picture.at: wall clock when published or refused, Unix seconds. picture.age: the box's age when the original came into done/.
 
 _ID = re.compile(r"E([0-9]{6,})[-/]([0-9]{4,})", re.ASCII)
@@ -118,8 +121,11 @@ class Journal:
         with self._lock:
             self._db.close()
 
-    def claim(self, key: bytes, age: float, idle_s: float) -> Number:
-        """Give the next number in the examination `key` stands for; a new examination when that was untouched for idle_s."""
+    def claim(self, key: bytes, age: float, idle_s: float, seen: bytes | None = None) -> Number:
+        """Give the next number in the examination `key` stands for; a new examination when that was untouched for idle_s.
+
+        seen : what `has_seen` answers True for from now on, until the claim is taken back
+        """
         with self._transaction() as db:
             row = db.execute("SELECT number FROM exam WHERE key = ? AND claimed_age > ?", (key, age - idle_s)).fetchone()
             if row:
@@ -131,12 +137,18 @@ class Journal:
                 db.execute("INSERT INTO exam VALUES (?, ?, ?)", (exam, key, age))
             picture = int(db.execute("SELECT coalesce(max(number), 0) + 1 FROM picture WHERE exam = ?", (exam,)).fetchone()[0])
             db.execute("INSERT INTO picture (exam, number, state) VALUES (?, ?, 'claimed')", (exam, picture))
+            if seen is not None:
+                db.execute("INSERT INTO seen VALUES (?, ?, ?)", (seen, exam, picture))
         return Number(exam, picture)
+
+    def has_seen(self, key: bytes) -> bool:
+        return self._row("SELECT 1 FROM seen WHERE key = ?", key) is not None
 
     def forget(self, number: Number) -> None:
         """Take a claim back whose file never left the drop folder; its number is free again."""
         with self._transaction() as db:
             db.execute("DELETE FROM picture WHERE exam = ? AND number = ? AND state = 'claimed'", (number.exam, number.picture))
+            db.execute("DELETE FROM seen WHERE exam = ? AND number = ?", (number.exam, number.picture))
             db.execute("DELETE FROM exam WHERE number = ? AND NOT EXISTS (SELECT 1 FROM picture WHERE exam = exam.number)", (number.exam,))
 
     def published(self, number: Number, at: float) -> None:
@@ -246,11 +258,11 @@ class Journal:
                 self._db.rollback()  # a full disk leaves the transaction open
             raise
 
-    def _rows(self, query: str, *values: str | float) -> list[tuple[Any, ...]]:
+    def _rows(self, query: str, *values: str | float | bytes) -> list[tuple[Any, ...]]:
         with self._lock:
             return self._db.execute(query, values).fetchall()
 
-    def _row(self, query: str, *values: str | float) -> tuple[Any, ...] | None:
+    def _row(self, query: str, *values: str | float | bytes) -> tuple[Any, ...] | None:
         rows = self._rows(query, *values)
         return rows[0] if rows else None
 

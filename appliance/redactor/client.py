@@ -31,6 +31,9 @@ IDLE_S = 0.5
 PROGRAM = (sys.executable, "-I", "-m", "appliance.redactor.process")
 """-I: nothing is imported from the folder the user happens to be in."""
 
+SPARE_LANES = 1
+"""More lanes than cores by default: while one waits for the disk, the daemon or Python's lock, another has work for its core."""
+
 MOST_STARTS, STARTS_WITHIN_S = 5, 60.0
 """More starts than this in that time mean a broken machine, not a hostile file."""
 
@@ -69,7 +72,7 @@ class RedactorProcess:
     def __init__(self, config: Config, cache: Path, program: tuple[str, ...] = PROGRAM) -> None:
         """cache : folder for compiled models, made when missing; program : the command that settings are added to"""
         self._config, self._cache, self._program = config, cache, program
-        self._lanes = config.engine.lanes or len(os.sched_getaffinity(0))
+        self._lanes = config.engine.lanes or len(os.sched_getaffinity(0)) + SPARE_LANES
         self._starts: deque[float] = deque(maxlen=MOST_STARTS)
         self._lock = threading.Lock()
         self._closed = False
@@ -86,6 +89,16 @@ class RedactorProcess:
     @property
     def lanes(self) -> int:
         return self._lanes
+
+    @property
+    def process_id(self) -> int:
+        """Of the living redactor."""
+        return self._living().process.pid
+
+    def cpu_s(self) -> float:
+        """CPU time the living redactor has used, seconds."""
+        after_name = Path(f"/proc/{self._living().process.pid}/stat").read_text().rpartition(")")[2].split()
+        return sum(map(int, after_name[11:13])) / os.sysconf("SC_CLK_TCK")  # utime and stime, proc_pid_stat(5)
 
     def peak_mib(self) -> int:
         """The most memory the living redactor ever had resident, MiB."""
@@ -143,7 +156,10 @@ class RedactorProcess:
             if self._child is None or self._child.process.poll() is not None:
                 if self._child:
                     self._child.bury()
-                self._child = self._start()
+                try:
+                    self._child = self._start()
+                except BadConfig as error:  # it was good when the box started, and it is not this picture's fault that it no longer is
+                    raise RedactorDown(str(error)) from error
             return self._child
 
     def _replace(self, child: _Child) -> None:
@@ -187,6 +203,7 @@ class RedactorProcess:
             lanes=descriptors,
             engine=config.engine.name,
             fallback="" if config.engine.fallback == "none" else config.engine.fallback,
+            precision=config.engine.precision,
             threads=config.engine.threads,
             cache=str(self._cache),
             mode=config.detect.mode,

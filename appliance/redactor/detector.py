@@ -5,6 +5,7 @@ from __future__ import annotations
 import queue
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import reduce
 
 import numpy as np
@@ -17,7 +18,7 @@ from appliance.types import Cells, Mask, Mode, Pixels
 
 
 class Detector:
-    """Looks at pages. Several threads may look at once, as many as the engine has slots; more wait.
+    """Several files may be looked at at once, as many as the engine has slots; more wait.
 
     threshold : score from which a cell counts as text, 1..255
     """
@@ -27,8 +28,35 @@ class Detector:
         self._free: queue.SimpleQueue[Slot] = queue.SimpleQueue()
         for slot in engine.slots:
             self._free.put(slot)
-        height, width = engine.slots[0].pixels.shape[:2]
+
+    @contextmanager
+    def sight(self) -> Iterator[Sight]:
+        """A slot to look with for as long as one file is in work."""
+        slot = self._free.get()
+        try:
+            yield Sight(self, slot)
+        finally:
+            self._free.put(slot)
+
+
+@dataclass(frozen=True, eq=False)
+class _Shown:
+    """What a slot shows: a page as it was read at num/8, and the cells of it that were made black since."""
+
+    page: Page
+    num: int
+    rendering: int
+    dark: Mask | None = None
+
+
+class Sight:
+    """Looks at the pages of one file, before and after masking. Used by one thread."""
+
+    def __init__(self, detector: Detector, slot: Slot) -> None:
+        self._detector, self._slot = detector, slot
+        height, width = slot.pixels.shape[:2]
         self._canvas = (height, width)
+        self._shown: _Shown | None = None
 
     def look(self, page: Page, stages: Stages, at_least: int = 0) -> Mask:
         """Find the text of one page, in whichever of its renderings it shows; the mask lies on the page's own grid.
@@ -36,7 +64,7 @@ class Detector:
         at_least : a cell's score must reach this too, 0..255
         Raises BadFile and DeviceLost, never guesses.
         """
-        threshold = max(self.threshold, at_least)
+        threshold = max(self._detector.threshold, at_least)
         return reduce(Mask.union, (self._look(page, rendering, threshold, stages) for rendering in range(page.renderings)))
 
     def _look(self, page: Page, rendering: int, threshold: int, stages: Stages) -> Mask:
@@ -50,40 +78,48 @@ class Detector:
                 page.read(zoom.num, whole, rendering)
         parts = []
         for view in views:
-            with self._slot() as slot:
-                with stages("decode"):
-                    pixels = _corner(slot, view)
-                    if whole is None:
-                        page.read(zoom.num, pixels, rendering)
-                    else:
-                        pixels[...] = whole[view.top : view.top + view.height, view.left : view.left + view.width]
-                with stages("infer"):
-                    self.engine.run(slot)
-                with stages("mask"):
-                    parts.append((view, self._hot(slot, view, threshold)))
+            with stages("decode"):
+                pixels = self._corner(view)
+                if whole is None:
+                    self._show(page, zoom.num, rendering, pixels)
+                else:
+                    self._shown = None
+                    pixels[...] = whole[view.top : view.top + view.height, view.left : view.left + view.width]
+            with stages("infer"):
+                self._detector.engine.run(self._slot)
+            with stages("mask"):
+                parts.append((view, self._hot(view, threshold)))
         with stages("mask"):
             return mask.from_hot(mask.stitch(parts, reduced), zoom, page.size, page.cell)
 
-    def _hot(self, slot: Slot, view: scale.View, threshold: int) -> Cells:
+    def _show(self, page: Page, num: int, rendering: int, pixels: Pixels) -> None:
+        """Read the page into the slot; if the slot shows the page it was made from, only blacken what it has black."""
+        source, shown = page.darkened(num), self._shown
+        self._shown = None  # whatever goes wrong below
+        if (
+            source
+            and shown
+            and (shown.page, shown.num, shown.rendering) == (source.page, num, rendering)
+            and source.mask.covers(shown.dark)
+        ):
+            mask.darken(pixels, source.mask, scale.Scale(num))
+            self._shown = _Shown(source.page, num, rendering, source.mask)
+        else:
+            page.read(num, pixels, rendering)
+            self._shown = _Shown(page, num, rendering)
+
+    def _hot(self, view: scale.View, threshold: int) -> Cells:
         """(height / 4, width / 4) bool: where the view holds text."""
         rows, columns = -(-view.height // STRIDE), -(-view.width // STRIDE)
-        score = slot.score[:rows, :columns]
-        if self.mode == "mask" or slot.geometry is None:
+        score, geometry = self._slot.score[:rows, :columns], self._slot.geometry
+        if self._detector.mode == "mask" or geometry is None:
             return score >= threshold
-        boxes = rbox.locality_aware_nms(rbox.decode(score, slot.geometry[:rows, :columns], threshold))
+        boxes = rbox.locality_aware_nms(rbox.decode(score, geometry[:rows, :columns], threshold))
         return rbox.hot_map(boxes, (rows, columns))
 
-    @contextmanager
-    def _slot(self) -> Iterator[Slot]:
-        slot = self._free.get()
-        try:
-            yield slot
-        finally:
-            self._free.put(slot)
-
-
-def _corner(slot: Slot, view: scale.View) -> Pixels:
-    """The slot's upper left corner, the view's size; the rest of the slot is made black, as in training."""
-    slot.pixels[view.height :] = 0
-    slot.pixels[: view.height, view.width :] = 0
-    return slot.pixels[: view.height, : view.width]
+    def _corner(self, view: scale.View) -> Pixels:
+        """The slot's upper left corner, the view's size; the rest of the slot is made black, as in training."""
+        pixels = self._slot.pixels
+        pixels[view.height :] = 0
+        pixels[: view.height, view.width :] = 0
+        return pixels[: view.height, : view.width]

@@ -26,12 +26,13 @@ def redact(data: bytes, detector: Detector, limits: Limits) -> tuple[bytes, Repo
     stages = Stages()
     with stages("read"):
         picture = open_picture(data, limits)
-    masks = [detector.look(page, stages) for page in picture.pages]
-    for looks in range(2, MOST_LOOKS + 1):
-        with stages("rewrite"):
-            finished = picture.rewrite(masks)
-        more = left_over(picture, finished, masks, detector, stages)
-        if not any(mask.cells.any() for mask in more):
-            return finished, Report(picture.format, tuple(masks), looks, tuple(picture.notes), stages.ms)
-        masks = [mask.union(extra.grown() if looks >= GROW_FROM else extra) for mask, extra in zip(masks, more, strict=True)]
+    with detector.sight() as sight:
+        masks = [sight.look(page, stages) for page in picture.pages]
+        for looks in range(2, MOST_LOOKS + 1):
+            with stages("rewrite"):
+                finished = picture.rewrite(masks)
+            more = left_over(picture, finished, masks, sight, stages)
+            if not any(mask.cells.any() for mask in more):
+                return finished, Report(picture.format, tuple(masks), looks, tuple(picture.notes), stages.ms)
+            masks = [mask.union(extra.grown() if looks >= GROW_FROM else extra) for mask, extra in zip(masks, more, strict=True)]
     raise BadFile("text-left", f"text was still seen after {MOST_LOOKS} looks; look at the picture and cover the text by hand")

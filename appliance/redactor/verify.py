@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from appliance.formats import Picture
-from appliance.redactor.detector import Detector
+from appliance.redactor.detector import Sight
 from appliance.redactor.stages import Stages
 from appliance.types import Mask
 
@@ -15,7 +15,7 @@ network see faint things beside them that were not there. With the threshold of 
 needed a third look, with this one 4, and nothing on the evaluation pictures was missed for it."""
 
 
-def left_over(picture: Picture, finished: bytes, masks: Sequence[Mask], detector: Detector, stages: Stages) -> list[Mask]:
+def left_over(picture: Picture, finished: bytes, masks: Sequence[Mask], sight: Sight, stages: Stages) -> list[Mask]:
     """Check the finished bytes against the source and look at them once more for text.
 
     Returns, page by page, the cells in which text is still seen (all False: the file may go out). Cells that are already black
@@ -24,5 +24,5 @@ def left_over(picture: Picture, finished: bytes, masks: Sequence[Mask], detector
     """
     with stages("verify"):
         reopened = picture.check(finished, masks)
-    seen = [detector.look(page, stages, LEFT_OVER) for page in reopened.pages]
+    seen = [sight.look(page, stages, LEFT_OVER) for page in reopened.pages]
     return [Mask(found.cells & ~mask.cells, mask.cell, mask.size) for found, mask in zip(seen, masks, strict=True)]

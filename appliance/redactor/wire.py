@@ -23,6 +23,7 @@ class Settings:
     parent : the daemon's process id; the redactor ends with it
     lanes : descriptors of one inherited socket a lane
     fallback : the engine that runs when that one cannot, "" = none
+    precision : "auto", "int8" or "float"
     threads : CPU threads for the network, 0 = one a core
     cache : folder of compiled models
     mode : "mask" or "boxes"
@@ -33,6 +34,7 @@ class Settings:
     lanes: tuple[int, ...]
     engine: str
     fallback: str
+    precision: str
     threads: int
     cache: str
     mode: Mode

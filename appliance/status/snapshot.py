@@ -14,7 +14,7 @@ from appliance.status.health import Health
 from appliance.status.silhouette import Silhouette
 from appliance.types import EngineInfo
 
-State = Literal["Starting", "Ready", "Working", "Waiting for space", "Needs attention", "Stopped"]
+State = Literal["Starting", "Ready", "Working", "Safe to remove", "Waiting for space", "Waiting for share", "Needs attention", "Stopped"]
 STATES: tuple[State, ...] = get_args(State)
 
 StickState = Literal["reading", "working", "safe to remove", "pulled too early", "cannot be read"]

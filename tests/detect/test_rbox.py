@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from appliance.detect.rbox import _overlap, decode, hot_map, locality_aware_nms
+from appliance.detect.rbox import EDGE, _overlap, decode, hot_map, locality_aware_nms
 from appliance.errors import DeviceLost
 
 
@@ -38,10 +38,11 @@ def test_round_trip(angle: float) -> None:
     score, geometry = maps_of([box], (50, 70))
     rows = decode(score, geometry, 200)
     assert rows.shape == ((score > 0).sum(), 9) and rows.dtype == np.float32
-    np.testing.assert_allclose(rows[:, :8], np.tile(corners_of(*box).ravel(), (len(rows), 1)), atol=1e-3)
+    wider = corners_of(130, 90, 120 + 2 * EDGE, 26 + 2 * EDGE, angle).ravel()
+    np.testing.assert_allclose(rows[:, :8], np.tile(wider, (len(rows), 1)), atol=1e-3)
     np.testing.assert_allclose(rows[:, 8], 250 / 255, rtol=1e-6)
     (merged,) = locality_aware_nms(rows)
-    np.testing.assert_allclose(merged[:8], corners_of(*box).ravel(), atol=1e-2)
+    np.testing.assert_allclose(merged[:8], wider, atol=1e-2)
     assert merged[8] == pytest.approx(len(rows) * 250 / 255, rel=1e-5), "a merged score is a sum of votes"
 
 
@@ -161,5 +162,7 @@ def test_hot_map_covers_every_point_of_a_box(seed: int) -> None:
         ]
         inside = np.argwhere(np.logical_and.reduce(sides))
         touched[inside[:, 0] // 8, inside[:, 1] // 8] = True
-    assert (hot | ~touched).all(), "all but the outermost 3/4 px, which a drawn line may miss"
-    assert hot.sum() <= touched.sum() + 40 * len(rows)
+    around = [np.pad(touched, 1)[top : top + 30, left : left + 50] for top in range(3) for left in range(3)]
+    grown = np.logical_or.reduce(around)
+    assert (hot | ~grown).all(), "all but the outermost 3/4 px, which a drawn line may miss, and their neighbours"
+    assert hot.sum() <= grown.sum() + 50 * len(rows)

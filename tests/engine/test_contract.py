@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 from tensorrts import Fake
 
-from appliance.engine import ENGINES, STRIDE, Engine, EngineOptions, open_engine, tensorrt
+from appliance.engine import ENGINES, STRIDE, Engine, EngineOptions, measure, open_engine
 from appliance.engine.model import load_model
 from appliance.errors import BadConfig, DeviceLost
-from engines import build
+from engines import build, onnx_to_plan
 
 Open = Callable[[int], Engine]
 
@@ -47,8 +47,8 @@ def opened(request: pytest.FixtureRequest, tmp_path: Path, tmp_path_factory: pyt
     with ExitStack() as undo:
         if request.param == STAND_IN:
             patch = undo.enter_context(pytest.MonkeyPatch.context())
-            patch.setattr(tensorrt, "RUNS", 1)
-            patch.setattr(build, "NVCC", ("no-such-compiler",))
+            patch.setattr(measure, "RUNS", 1)
+            patch.setattr(onnx_to_plan, "NVCC", ("no-such-compiler",))
             undo.enter_context(gpus.standing_in(Fake("10.3.0.30", compute=gpus.shipped_model(), size=(576, 960))))
         yield open_
         for engine in engines:

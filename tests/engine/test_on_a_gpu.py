@@ -14,7 +14,7 @@ import pytest
 from gpus import needs_gpu
 
 from appliance import reference
-from appliance.engine import EngineOptions, plans
+from appliance.engine import EngineOptions, Slot, plans
 from appliance.engine.bridge import open_library
 from appliance.engine.cuda import Cuda
 from appliance.engine.model import WEIGHTS, load_model
@@ -22,7 +22,7 @@ from appliance.engine.openvino import OpenVinoEngine
 from appliance.engine.plans import Choice, Plan
 from appliance.engine.tensorrt import TensorRtEngine, key_of
 from appliance.errors import DeviceLost
-from engines import build
+from engines import build, onnx_to_plan
 
 pytestmark = [pytest.mark.gpu, needs_gpu(), pytest.mark.timeout(1800)]
 
@@ -42,7 +42,7 @@ def choice(request: pytest.FixtureRequest, options: EngineOptions) -> Choice:
     key = key_of(library, cuda, options)
     cuda.close()
     sources = {source.precision: source for source in plans.sources(options.model, library.is_strongly_typed)}
-    content, _ = build.build(library, build.Order(sources[request.param]))
+    content, _ = onnx_to_plan.build_plan(library, onnx_to_plan.Order(sources[request.param]))
     assert options.cache
     name = f"{request.param}.plan"
     return Choice(key, Plan(name, plans.save(options.cache, name, content), request.param))
@@ -108,6 +108,13 @@ def resident() -> int:
     return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
 
 
+def test_a_slot_of_another_shape_is_a_lost_device(engine: TensorRtEngine) -> None:
+    stranger = Slot(0, np.zeros((32, 32, 3), np.uint8), np.zeros((8, 8), np.uint8))
+    with pytest.raises(DeviceLost, match="another engine"):
+        engine.run(stranger)
+    engine.run(engine.slots[0])
+
+
 def test_a_plan_of_another_shape_is_a_lost_device_or_refused(options: EngineOptions, choice: Choice) -> None:
     assert options.cache
     junk = replace(choice.single, file="junk.plan", sha256=plans.save(options.cache, "junk.plan", b"not a plan" * 1000))
@@ -126,7 +133,7 @@ from appliance.engine.tensorrt import TensorRtEngine
 from appliance.errors import DeviceLost
 engine = TensorRtEngine(*pickle.loads({pickle.dumps((options, choice))!r}))
 def break_(device):
-    device.blocks = replace(device.blocks, pixels=Mapped(device.blocks.pixels.array, 256))
+    device.memory = replace(device.blocks, pixels=Mapped(device.blocks.pixels.array, 256))
 engine._ask(break_)
 try:
     engine.run(engine.slots[0])

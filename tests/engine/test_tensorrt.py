@@ -18,15 +18,15 @@ from gpus import Gpu, standing_in
 from tensorrts import VERSIONS, Fake, brightest
 
 from appliance import reference
-from appliance.engine import EngineOptions, open_engine, plans, tensorrt
+from appliance.engine import EngineOptions, measure, open_engine, plans
 from appliance.engine.bridge import open_library
 from appliance.engine.plans import Choice, Plan
 from appliance.engine.tensorrt import TensorRtEngine, key_of
 from appliance.errors import BadConfig, DeviceLost
-from engines import build
+from engines import build, onnx_to_plan
 
 SIZE = (128, 256)
-NVCC = build.NVCC
+NVCC = onnx_to_plan.NVCC
 WEAK, STRONG = {"INT8": {"FP16", "INT8"}, "FP16": {"FP16"}}, {"INT8": set(), "FP16": set()}
 ASKED_FOR = {"8.6.2.3": (1, WEAK), "10.3.0.30": (0, WEAK), "10.13.3.9": (2, STRONG), "11.1.0.1": (1, STRONG)}
 """Version -> the network's flags, and the builder's by precision: jetson.md 2.1, 2.3."""
@@ -34,8 +34,8 @@ ASKED_FOR = {"8.6.2.3": (1, WEAK), "10.3.0.30": (0, WEAK), "10.13.3.9": (2, STRO
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tensorrt, "RUNS", 2)
-    monkeypatch.setattr(build, "NVCC", ("no-such-compiler",))
+    monkeypatch.setattr(measure, "RUNS", 2)
+    monkeypatch.setattr(onnx_to_plan, "NVCC", ("no-such-compiler",))
 
 
 @pytest.fixture(params=VERSIONS)
@@ -92,7 +92,7 @@ def test_each_version_is_asked_for_what_it_has(every: Gpu, options: EngineOption
     library = open_library()
     for source in plans.sources(options.model, library.is_strongly_typed):
         every.trt.log.clear()
-        build.build(library, build.Order(source))
+        onnx_to_plan.build_plan(library, onnx_to_plan.Order(source))
         flags = {entry[1] for entry in every.trt.log if entry[0] == "flag"}
         network = next(entry[1] for entry in every.trt.log if entry[0] == "create_network")
         wanted, by_precision = ASKED_FOR[every.trt.version]
@@ -113,6 +113,21 @@ def test_a_model_with_one_file_is_built_in_fp32_where_the_file_says_the_types(we
     (weights / "card.json").write_text(json.dumps(card))
     assert [s.precision for s in plans.sources(weights / "east-mask.onnx", True)] == ["FP32"]
     assert [s.precision for s in plans.sources(weights / "east-mask.onnx", False)] == ["FP16"]
+
+
+def test_only_what_is_wanted_is_chosen_from(gpu: Gpu, options: EngineOptions, weights: Path) -> None:
+    for wanted, precisions in (("int8", ["INT8"]), ("float", ["FP16"])):
+        assert [source.precision for source in plans.sources(options.model, False, wanted)] == precisions
+        choice = build.choose(replace(options, precision=wanted), quiet)
+        assert choice.single.precision == precisions[0]
+        with pytest.raises(BadConfig, match="no plan"):
+            open_engine("tensorrt", options)  # which may choose from both
+    (weights / "east-boxes.onnx").write_bytes(b"network")
+    card = json.loads((weights / "card.json").read_text())
+    card["files"]["east-boxes.onnx"] = {"sha256": hashlib.sha256(b"network").hexdigest()}
+    (weights / "card.json").write_text(json.dumps(card))
+    with pytest.raises(BadConfig, match=r"engine\.precision: is int8, which east-boxes does not come in"):
+        plans.sources(weights / "east-boxes.onnx", False, "int8")
 
 
 def test_a_changed_file_is_refused(weights: Path) -> None:
@@ -140,18 +155,18 @@ def test_versions_are_compared_as_numbers() -> None:
 def test_the_parsers_message_is_told(gpu: Gpu, weights: Path) -> None:
     (weights / "bad.onnx").write_bytes(b"bad")
     with pytest.raises(BadConfig, match=r"refuses bad\.onnx: .*Non-zero zero point"):
-        build.build(open_library(), build.Order(plans.Source(weights / "bad.onnx", "INT8", "")))
+        onnx_to_plan.build_plan(open_library(), onnx_to_plan.Order(plans.Source(weights / "bad.onnx", "INT8", "")))
 
 
 def test_the_builders_message_is_told(gpu: Gpu, options: EngineOptions) -> None:
     gpu.trt.fail.add("build")
     with pytest.raises(DeviceLost, match="build_serialized_network failed: Could not find any implementation"):
-        build.build(open_library(), build.Order(plans.sources(options.model, False)[0]))
+        onnx_to_plan.build_plan(open_library(), onnx_to_plan.Order(plans.sources(options.model, False)[0]))
 
 
 def test_another_versions_timing_cache_is_not_used(gpu: Gpu, options: EngineOptions) -> None:
     source = plans.sources(options.model, False)[0]
-    assert build.build(open_library(), build.Order(source), b"of another version")[1] == b"10.3.0.30"
+    assert onnx_to_plan.build_plan(open_library(), onnx_to_plan.Order(source), b"of another version")[1] == b"10.3.0.30"
 
 
 # choosing
@@ -193,7 +208,7 @@ def test_nothing_is_chosen_when_nothing_agrees(gpu: Gpu, options: EngineOptions,
         open_engine("tensorrt", options)
 
 
-def test_kernel_batch_and_graph_are_used_where_they_are_faster(gpu: Gpu, options: EngineOptions, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_kernel_batch_and_graph_are_used_where_they_are_faster(every: Gpu, options: EngineOptions, monkeypatch: pytest.MonkeyPatch) -> None:
     def faster_each_time(engine: TensorRtEngine) -> float:
         plan = engine.choice.single
         return 8.0 - 2 * (plan.preprocess == "kernel") - (plan.batch == 4) - 2 * plan.uses_graph
@@ -215,7 +230,8 @@ def test_kernel_batch_and_graph_are_used_where_they_are_faster(gpu: Gpu, options
             assert np.array_equal(slot.score, score)
     finally:
         with_engine.close()
-    assert gpu.lib.launches and {call[0] for call in gpu.driver.kernels} == {"planes_float32"}
+    kernel = "planes_float16" if ASKED_FOR[every.trt.version][1] is STRONG else "planes_float32"
+    assert every.lib.launches and {call[0] for call in every.driver.kernels} == {kernel}
 
 
 def test_without_a_compiler_the_network_reads_the_frame(gpu: Gpu, options: EngineOptions) -> None:
@@ -227,7 +243,7 @@ def test_without_a_compiler_the_network_reads_the_frame(gpu: Gpu, options: Engin
 @pytest.mark.skipif(not any(map(shutil.which, NVCC)), reason="no nvcc here: the preprocess kernel was not compiled")
 @pytest.mark.parametrize("capability", [(8, 7), (8, 9)])
 def test_the_preprocess_kernel_compiles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capability: tuple[int, int]) -> None:
-    monkeypatch.setattr(build, "NVCC", NVCC)
+    monkeypatch.setattr(onnx_to_plan, "NVCC", NVCC)
     name, sha256 = build.compile_kernel(tmp_path, capability)
     assert plans.load(tmp_path, name, sha256)[:4] == b"\x7fELF"
     assert [path.name for path in tmp_path.iterdir()] == [name]
@@ -235,7 +251,7 @@ def test_the_preprocess_kernel_compiles(tmp_path: Path, monkeypatch: pytest.Monk
 
 @pytest.mark.skipif(not any(map(shutil.which, NVCC)), reason="no nvcc here")
 def test_a_compilers_complaint_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(build, "NVCC", NVCC)
+    monkeypatch.setattr(onnx_to_plan, "NVCC", NVCC)
     with pytest.raises(BadConfig, match=r"nvcc cannot compile planes\.cu: .*sm_11"):
         build.compile_kernel(tmp_path, (1, 1))
 
@@ -289,6 +305,7 @@ def test_every_version_gives_the_right_scores(every: Gpu, options: EngineOptions
     for slot, score in zip(engine.slots, expected):
         engine.run(slot)
         assert np.array_equal(slot.score, score)
+    assert engine.facts().memory_bytes == 4 << 20  # of two plans, each with two execution contexts
     engine.close()
 
 
@@ -341,7 +358,7 @@ def test_two_launches_are_in_flight(engine: TensorRtEngine, gpu: Gpu) -> None:
 def test_a_batch_is_all_of_it_or_none(gpu: Gpu, options: EngineOptions) -> None:
     """A slot nobody asked for may be being decoded into: its score must not be touched."""
     choice = build.choose(options, quiet)
-    group, _ = build.build(open_library(), build.Order(plans.sources(options.model, False)[0], "graph", 4))
+    group, _ = onnx_to_plan.build_plan(open_library(), onnx_to_plan.Order(plans.sources(options.model, False)[0], "graph", 4))
     plan = Plan("group.plan", plans.save(options.cache, "group.plan", group), "INT8", "graph", 4)
     engine = TensorRtEngine(replace(options, slots=8), replace(choice, group=plan))
     expected = fill(engine)
@@ -385,12 +402,12 @@ def test_geometry_comes_where_the_model_has_it(options: EngineOptions) -> None:
 @pytest.mark.parametrize(("refused", "call"), [("set_tensor_address", "set_tensor_address"), ("execute", "execute_async_v3")])
 def test_a_no_from_tensorrt_is_a_lost_device(engine: TensorRtEngine, gpu: Gpu, refused: str, call: str) -> None:
     gpu.trt.fail.add(refused)
-    engine.slots[0].score[...] = 99
+    first, second = engine.slots[:2]
     with pytest.raises(DeviceLost, match=call):
-        engine.run(engine.slots[0])
+        engine.run(first)
     gpu.trt.fail.clear()
     with pytest.raises(DeviceLost, match=call):  # and stays one
-        engine.run(engine.slots[1])
+        engine.run(second)
     engine.close()
     assert gpu.driver.is_clean
 
@@ -399,10 +416,11 @@ def test_an_error_on_the_gpu_shows_when_it_is_waited_for(engine: TensorRtEngine,
     """cuEventSynchronize reports what an earlier kernel did; all who wait are told."""
     gpu.driver.fail["Event.synchronize"] = LaunchError("an illegal memory access was encountered")
     errors: list[DeviceLost] = []
+    slots = engine.slots
 
     def run(index: int) -> None:
         try:
-            engine.run(engine.slots[index])
+            engine.run(slots[index])
         except DeviceLost as error:
             errors.append(error)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 pytest.importorskip("torch")
 pytest.importorskip("onnx")
@@ -16,10 +17,11 @@ pytest.importorskip("openvino")
 import openvino
 import torch
 
-from engines import evaluate, export
+from engines import export
 from engines import train as training
 from engines.card import Training, data_entries, write_card
 from engines.east import East, EastSize
+from engines.evaluate.methods import open_networks
 from engines.recipe import Recipe
 from engines.start import load_exported
 
@@ -92,17 +94,18 @@ def test_card_lists_files_and_data(exported, tmp_path: Path):
     assert [entry["count"] for entry in content["data"]] == [0, 2]
 
 
-def test_checkpoint_and_onnx_evaluate_alike(tmp_path: Path):
+def test_a_checkpoint_is_evaluated_in_both_modes(tmp_path: Path):
     torch.set_num_threads(1)
-    run = training.new_run(Recipe())
-    training.save(run, tmp_path / "checkpoint.pt")
+    training.save(training.new_run(Recipe()), tmp_path / "checkpoint.pt")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        export.export(training.load_average(tmp_path / "checkpoint.pt"), tmp_path, OPTIONS)
-    picture = np.random.default_rng(5).integers(0, 256, (64, 96, 3), np.uint8)
-    one, other = (evaluate.open_weights(tmp_path / name)(picture).astype(int) for name in ("checkpoint.pt", export.MASK_FILE))
-    assert one.shape == (16, 24)
-    assert np.abs(one - other).max() <= 2
+        networks = open_networks(tmp_path / "checkpoint.pt")
+    assert [(network.name, network.mode) for network in networks] == [
+        (f"{tmp_path.name}, mask", "mask"),
+        (f"{tmp_path.name}, boxes", "boxes"),
+    ]
+    Image.fromarray(np.random.default_rng(5).integers(0, 256, (64, 96, 3), np.uint8)).save(tmp_path / "one.png")
+    assert all(network.look(tmp_path / "one.png").at(200).mask.shape == (64, 96) for network in networks)
 
 
 def test_an_exported_network_is_trained_on_from_its_own_answers(exported):

@@ -10,6 +10,8 @@ import pytest
 from drawn import LIMITS, SECRET, SUBSAMPLINGS, coefficients, encoded, jpeg, masks_for, pixels_of, redone, scene, widened
 from PIL import Image, ImageOps
 
+from appliance.detect.mask import darken
+from appliance.detect.scale import Scale
 from appliance.errors import BadFile
 from appliance.formats import markers, open_picture, turbo
 from appliance.formats.common import PROFILE_DROPPED, Limits
@@ -184,6 +186,45 @@ def test_read_at_every_scale_into_a_part_of_a_canvas() -> None:
         page.read(8, np.zeros((61, 83, 3), np.uint8)[:, ::-1])
     with pytest.raises(ValueError, match="rendering 1"):
         page.read(8, np.zeros((61, 83, 3), np.uint8), 1)
+
+
+ALONE = {
+    "grey": range(1, 17),
+    "4:4:4": range(1, 17),
+    "4:2:0": range(1, 8),
+    "4:2:2": (),
+    "4:4:0": (),
+    "4:1:1": (),
+}
+"""At which eighths libjpeg makes every pixel from its own MCU alone."""
+
+
+@pytest.mark.parametrize("size", [(256, 320), (187, 251)])
+@pytest.mark.parametrize("subsampling", SUBSAMPLINGS)
+def test_a_masked_picture_looks_like_its_source_blackened(subsampling: str, size: tuple[int, int]) -> None:
+    """What spares the second look its decoding: wherever a page says so, its pixels are to the bit the source's, or black."""
+    data = jpeg(np.random.default_rng(1).integers(0, 256, (*size, 3), np.uint8), subsampling)
+    picture = open_picture(data, LIMITS)
+    masks = masks_for(picture, share=0.5)
+    (page,) = picture.check(picture.rewrite(masks), masks).pages
+    told = []
+    for num in range(1, 17):
+        decoded, painted = (np.empty((*ceil_eighths(size, num), 3), np.uint8) for _ in range(2))
+        page.read(num, decoded)
+        picture.pages[0].read(num, painted)
+        darken(painted, masks[0], Scale(num))
+        if source := page.darkened(num):
+            assert source.page is picture.pages[0] and source.mask is masks[0]
+            assert np.array_equal(decoded, painted)
+            told.append(num)
+    assert told == list(ALONE[subsampling])
+
+
+def test_nothing_is_said_of_a_picture_that_was_not_checked() -> None:
+    picture = open_picture(jpeg(scene(64, 64)), LIMITS)
+    assert picture.pages[0].darkened(4) is None
+    masks = masks_for(picture)
+    assert open_picture(picture.rewrite(masks), LIMITS).pages[0].darkened(4) is None
 
 
 def test_nothing_but_the_picture_survives() -> None:

@@ -288,6 +288,17 @@ class Fake:
                     return None
                 return Engine(value["ports"]) if value["version"] == fake.version else None
 
+        self.classes = {  # by the real names of those that only calls give
+            "Builder": Builder,
+            "IBuilderConfig": Config,
+            "INetworkDefinition": Network,
+            "OnnxParser": OnnxParser,
+            "ITimingCache": TimingCache,
+            "Runtime": Runtime,
+            "ICudaEngine": Engine,
+            "IExecutionContext": Context,
+            "ILayer": Layer,
+        }
         self.module = SimpleNamespace(
             __name__=name,
             __version__=version,

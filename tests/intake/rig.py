@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from appliance.config import Config, Folders, Intake
+from appliance.config import Config, Folders, Intake, Usb
 from appliance.errors import BadFile, DeviceLost
 from appliance.intake.daemon import Daemon
 from appliance.status import snapshot
@@ -93,7 +93,7 @@ class Rig:
         self.home = home
         self.redactor = redactor
         settings = Intake(**{"settle_s": 2.0, "sweep_s": 5.0, "watch": False, "min_free_mib": 0, **intake})
-        self.config = Config(folders=Folders(box=home).resolved(), intake=settings)
+        self.config = Config(Folders(box=home).resolved(), settings, usb=Usb(home / "usb"))
         self.now, self.wall = 1000.0, 1_700_000_000.0
         self.daemon: Daemon | None = None
 

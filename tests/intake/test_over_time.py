@@ -16,6 +16,7 @@ import pytest
 
 from appliance.config import Config, Limits
 from appliance.errors import BadConfig, BadFile
+from appliance.intake.collector import Collector
 from appliance.intake.daemon import OVERDUE_S, Daemon
 from appliance.intake.folders import Box
 from appliance.types import Report
@@ -263,6 +264,24 @@ def test_thousands_of_files_wait_cheaply(make_rig: MakeRig) -> None:
     rig.go(10)
     assert rig.look().waiting > 2900
     assert time.perf_counter() - began < 5
+
+
+def test_events_do_not_make_it_list_thousands_of_files_while_there_is_enough_to_do(
+    make_rig: MakeRig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rig = make_rig(ScriptedRedactor(lanes=1), sweep_s=5.0)
+    daemon = rig.start()
+    for index in range(300):
+        rig.drop(f"{index}.jpg")
+    rig.go(4)
+    sweeps: list[float] = []
+    monkeypatch.setattr(Collector, "sweep", lambda self, now, sweep=Collector.sweep: (sweeps.append(now), sweep(self, now)))
+    for _ in range(100):
+        daemon._on_event()
+        rig.go(0.3, 0.3)
+    assert len(rig.files("out")) > 100 and len(sweeps) == 6
+    rig.go(400, 0.3)
+    assert len(rig.files("out")) == 300
 
 
 def test_the_page_sees_that_a_daemon_stopped(make_rig: MakeRig) -> None:

@@ -137,6 +137,16 @@ def test_a_machine_on_which_nothing_lives_is_left_in_peace(start: Start, tmp_pat
         redact(redactor, "fine", tmp_path)
 
 
+def test_what_was_good_at_the_start_is_not_held_against_a_picture(start: Start, tmp_path: Path) -> None:
+    """A plan that an update of TensorRT made stale, weights that were taken away: jobs wait, none is counted and refused."""
+    redactor = start()
+    redactor._program = (sys.executable, SCRIPT, "bad-config")
+    with pytest.raises(DeviceLost):
+        redact(redactor, "die", tmp_path)
+    with pytest.raises(RedactorDown, match="are gone"):
+        redact(redactor, "fine", tmp_path)
+
+
 def test_what_the_process_says_when_it_cannot_start(start: Start) -> None:
     with pytest.raises(BadConfig, match="weights"):
         start("bad-config")

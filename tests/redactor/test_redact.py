@@ -12,6 +12,7 @@ from PIL import Image
 from appliance.engine import Slot
 from appliance.errors import BadFile, DeviceLost
 from appliance.formats import Limits, open_picture
+from appliance.formats.jpeg import JpegPage
 from appliance.redactor.detector import Detector
 from appliance.redactor.redact import MOST_LOOKS, redact
 from appliance.redactor.stages import Stages
@@ -96,7 +97,8 @@ def test_few_bright_pixels_do_not_hide_text_of_16_bits(kind: str, brightest: flo
     image, squares = deep(brightest)
     engine = BrightEngine()
     (page,) = open_picture(encoded(image, kind), LIMITS).pages
-    found = Detector(engine, "mask", 200).look(page, Stages()).to_pixels()
+    with Detector(engine, "mask", 200).sight() as sight:
+        found = sight.look(page, Stages()).to_pixels()
     assert found[squares].all() and engine.runs == page.renderings == (3 if brightest else 2)
     image, squares = deep(brightest, stripes=True)
     data = encoded(image, kind)
@@ -118,6 +120,33 @@ def test_a_second_look_sees_every_rendering() -> None:
 
     finished, report = redact(encoded(image, "PNG"), Detector(LateEngine(canvas=(240, 320)), "mask", 200), LIMITS)
     assert not np.asarray(Image.open(io.BytesIO(finished)))[squares].any() and report.looks == 3
+
+
+class WatchedEngine(BrightEngine):
+    """Keeps what it was shown; sees at every look one square more, up to the third."""
+
+    def run(self, slot: Slot) -> None:
+        super().run(slot)
+        self.shown = [*getattr(self, "shown", []), slot.pixels.copy()]
+        slot.score[...] = 0
+        if self.runs <= 3:
+            slot.score[20 * self.runs :][:4, 40:50] = 255
+
+
+@pytest.mark.parametrize("subsampling", ["4:2:0", "4:2:2", "4:4:4"])
+def test_a_second_look_sees_what_decoding_the_finished_file_would_show(subsampling: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (1080, 1920, 3), np.uint8))
+    data = encoded(image, subsampling=subsampling)
+    fast, slow = WatchedEngine(), WatchedEngine()
+    reads = []
+    monkeypatch.setattr(JpegPage, "read", lambda page, *args, read=JpegPage.read: (reads.append(1), read(page, *args))[1])
+    one = run(data, fast)
+    decoded_fast = len(reads)
+    monkeypatch.setattr(JpegPage, "darkened", lambda page, num: None)
+    two = run(data, slow)
+    assert np.array_equal(one[0], two[0]) and one[1].masks[0].cells.tolist() == two[1].masks[0].cells.tolist()
+    assert one[1].looks == 4 and all(np.array_equal(a, b) for a, b in zip(fast.shown, slow.shown, strict=True))
+    assert decoded_fast == (4 if subsampling == "4:2:2" else 1) and len(reads) == decoded_fast + 4
 
 
 def test_nothing_of_the_last_picture_is_left_in_a_slot() -> None:

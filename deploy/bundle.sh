@@ -1,0 +1,46 @@
+#!/usr/bin/env bash
+# bundle.sh [--sign KEY] [OUT]: packs this version for boxes without internet, for machines like this one (processor, Python).
+#
+#   --sign KEY   an SSH private key; boxes take the bundle as an update when its public half is in their /etc/anonbox/update-signers
+#   OUT          where the bundle goes; default: dist
+#
+# In the bundle: the program, every wheel it needs as locked, SHA256SUMS of all files with its signature, and sbom.cdx.json, what it is
+# made of (CycloneDX). On the box: tar -xf BUNDLE && sudo BUNDLE-FOLDER/deploy/install.sh, or anonbox update BUNDLE.
+set -euo pipefail
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+# shellcheck source=deploy/install.sh
+. "$here/deploy/install.sh"
+
+main() {
+    local key='' out=dist name
+    if [ "${1:-}" = --sign ]; then
+        key=${2:?--sign needs a key}
+        shift 2
+    fi
+    out=$(mkdir -p "${1:-$out}" && cd "${1:-$out}" && pwd)
+    name=anonbox-$(version_of "$here")-$(uname -m)-py$("$python" -c 'import sys; print("%d%d" % sys.version_info[:2])')
+    scratch=$(mktemp -d)
+    trap 'rm -rf "$scratch"' EXIT # a global: the trap runs after this function
+    mkdir "$scratch/$name"
+    # shellcheck disable=SC2086  # a list
+    (cd "$here" && find $parts -type f ! -path '*/__pycache__/*' ! -path '*.egg-info/*' -print0 | xargs -0 cp --parents -t "$scratch/$name")
+    say "wheels"
+    "$python" -m venv "$scratch/tools"
+    "$scratch/tools/bin/python" -m pip --disable-pip-version-check download --quiet --only-binary :all: --require-hashes \
+        -r "$here/requirements/box.lock" -d "$scratch/$name/wheels"
+    say "a trial installation from them alone, for the list of what it is made of"
+    "$python" -m venv "$scratch/trial"
+    "$scratch/trial/bin/python" -m pip --disable-pip-version-check install --quiet --no-index --find-links "$scratch/$name/wheels" \
+        --require-hashes -r "$here/requirements/box.lock"
+    "$scratch/tools/bin/python" -m pip --disable-pip-version-check install --quiet --require-hashes -r "$here/requirements/bundle.lock"
+    "$scratch/tools/bin/cyclonedx-py" environment --pyproject "$here/pyproject.toml" --output-reproducible \
+        -o "$scratch/$name/sbom.cdx.json" "$scratch/trial/bin/python"
+    say "checksums"
+    (cd "$scratch/$name" && find . -type f ! -name SHA256SUMS -print0 | LC_ALL=C sort -z | xargs -0 sha256sum >SHA256SUMS)
+    [ -z "$key" ] || ssh-keygen -q -Y sign -f "$key" -n anonbox-bundle "$scratch/$name/SHA256SUMS"
+    tar -C "$scratch" --sort=name --owner=0 --group=0 --numeric-owner --mtime=@946684800 -cf "$out/$name.tar" "$name"
+    say "$out/$name.tar, $(du -h "$out/$name.tar" | cut -f1)$([ "$key" ] || echo ', not signed')"
+}
+
+main "$@"
