@@ -61,7 +61,7 @@ def serve(snapshot_path: Path, serving: Serving, ready: Callable[[int], None] | 
             listener = undo.enter_context(_unix_listener(inner))
             threading.Thread(target=front.run, daemon=True, name="tls").start()
         with suppress(OSError):  # a sandbox may forbid it, and then limits the page itself
-            os.nice(10)  # the pictures go first
+            os.nice(19)  # the pictures go first
         server = waitress.create_server(
             Throttle(create_app(snapshot_path, [serving.host, *serving.names], serving.pin)),
             sockets=[listener],
