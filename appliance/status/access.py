@@ -1,4 +1,4 @@
-"""Who may ask: the box's own names against DNS rebinding, and an optional PIN whose guessing is slow."""
+"""Who may ask, and how often: the box's own names against DNS rebinding, an optional PIN whose guessing is slow, no floods."""
 
 from __future__ import annotations
 
@@ -7,9 +7,13 @@ import ipaddress
 import re
 import socket
 import threading
+import time
 from collections import OrderedDict
-from collections.abc import Collection
-from typing import Literal
+from collections.abc import Callable, Collection, Iterable
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 HOST = re.compile(r"(\[(?P<address>[0-9a-f:.]+)\]|(?P<name>[\w.-]+?)\.?)(:\d+)?", re.ASCII)
 """A Host header: an IPv6 address in brackets, or a name or IPv4 address; a last dot and a port do not count."""
@@ -18,7 +22,10 @@ TRIES, WITHIN_S = 5, 60.0
 """Wrong PINs one address may send in that time before none of it is looked at."""
 
 MOST_ADDRESSES = 1000
-"""Addresses whose wrong PINs are remembered; the oldest are forgotten."""
+"""Addresses that are remembered; the oldest are forgotten."""
+
+ASKS_A_SECOND, BURST = 20.0, 40.0
+"""What one address may ask in the long run and at once: an open page asks once in two seconds, a fresh one a handful of files."""
 
 
 def own_names() -> frozenset[str]:
@@ -67,3 +74,37 @@ class Pin:
             while len(self._wrong) > MOST_ADDRESSES:
                 self._wrong.popitem(last=False)
             return verdict
+
+
+class Throttle:
+    """A WSGI application that turns away whoever asks too often, before any work is done: the pictures need the processor."""
+
+    def __init__(self, app: WSGIApplication, clock: Callable[[], float] = time.monotonic) -> None:
+        """clock : monotonic seconds"""
+        self._app, self._clock = app, clock
+        self._budgets: OrderedDict[str, tuple[float, float]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        if self._may_ask(environ.get("REMOTE_ADDR", "")):
+            return self._app(environ, start_response)
+        body = b"Too many requests. Wait a second.\n"
+        headers = {
+            "Content-Type": "text/plain; charset=utf-8",
+            "Content-Length": str(len(body)),
+            "Retry-After": "1",
+            "Cache-Control": "no-store",
+        }
+        start_response("429 Too Many Requests", list(headers.items()))
+        return [body]
+
+    def _may_ask(self, address: str) -> bool:
+        """A token bucket for each address: (tokens, when they were counted)."""
+        now = self._clock()
+        with self._lock:
+            tokens, at = self._budgets.pop(address, (BURST, now))
+            tokens = min(BURST, tokens + ASKS_A_SECOND * (now - at))
+            self._budgets[address] = (tokens - 1 if tokens >= 1 else tokens, now)
+            while len(self._budgets) > MOST_ADDRESSES:
+                self._budgets.popitem(last=False)
+            return tokens >= 1

@@ -18,6 +18,7 @@ from typing import NoReturn
 
 import waitress
 
+from appliance.status.access import Throttle
 from appliance.status.page import create_app
 
 HANDSHAKE_S = 10.0
@@ -60,9 +61,9 @@ def serve(snapshot_path: Path, serving: Serving, ready: Callable[[int], None] | 
             listener = undo.enter_context(_unix_listener(inner))
             threading.Thread(target=front.run, daemon=True, name="tls").start()
         with suppress(OSError):  # a sandbox may forbid it, and then limits the page itself
-            os.nice(10)  # the pictures go first
+            os.nice(19)  # the pictures go first
         server = waitress.create_server(
-            create_app(snapshot_path, [serving.host, *serving.names], serving.pin),
+            Throttle(create_app(snapshot_path, [serving.host, *serving.names], serving.pin)),
             sockets=[listener],
             ident=None,
             threads=2,

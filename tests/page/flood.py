@@ -61,7 +61,7 @@ class Feeder(threading.Thread):
 
     def run(self) -> None:
         while not self.stop.wait(0.5):
-            for _ in range(max(0, WAITING - len(os.listdir(self.inbox)))):
+            for _ in range(max(0, WAITING - len(list(self.inbox.iterdir())))):
                 part = self.inbox / f"{self.dropped:06}.part"
                 part.write_bytes(self.pictures[self.dropped % len(self.pictures)])
                 part.rename(part.with_suffix(".jpg"))

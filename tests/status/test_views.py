@@ -12,7 +12,7 @@ from boxes import every_headline, snapshot
 
 from appliance.intake import collector, inbox
 from appliance.status import charts, clock, licences, metrics, texts, views
-from appliance.status.access import MOST_ADDRESSES, TRIES, WITHIN_S, Pin
+from appliance.status.access import ASKS_A_SECOND, BURST, MOST_ADDRESSES, TRIES, WITHIN_S, Pin, Throttle
 from appliance.status.snapshot import Hour, Share, Stick
 from appliance.status.texts import Words
 
@@ -161,3 +161,21 @@ def test_the_clock_is_trusted_when_the_kernel_or_timesyncd_says_so(tmp_path: Pat
     assert isinstance(clock.is_trusted(), bool)
     monkeypatch.setattr(clock, "SYNCHRONISED", tmp_path)
     assert clock.is_trusted() is True
+
+
+def test_who_asks_too_often_is_turned_away_and_nobody_else() -> None:
+    now = 0.0
+    said: list[str] = []
+    throttle = Throttle(lambda environ, start: [b"page"], clock=lambda: now)
+
+    def ask(address: str) -> bytes:
+        return b"".join(throttle({"REMOTE_ADDR": address}, lambda status, headers: said.append(status)))  # type: ignore[arg-type,func-returns-value]
+
+    assert [ask("a") for _ in range(int(BURST))] == [b"page"] * int(BURST)
+    assert ask("a") == b"Too many requests. Wait a second.\n" and said == ["429 Too Many Requests"]
+    assert ask("b") == b"page"
+    now = 1.0
+    assert [ask("a") for _ in range(int(ASKS_A_SECOND) + 1)].count(b"page") == ASKS_A_SECOND
+    for address in range(2 * MOST_ADDRESSES):
+        ask(str(address))
+    assert len(throttle._budgets) <= MOST_ADDRESSES
