@@ -19,11 +19,19 @@ test: $(VENV)/.dev
 	$(VENV)/bin/ruff check
 	$(VENV)/bin/ruff format --check
 	$(VENV)/bin/mypy
-	$(VENV)/bin/pytest -m "not train"
+	$(VENV)/bin/pytest -m "not train and not vm"
 
 # the network's own tests; torch is large, so it has a virtual environment of its own
 test-train: $(TRAIN_VENV)/.train
 	$(TRAIN_VENV)/bin/python -m pytest tests/engines
+
+# a whole machine in QEMU, with the box put there by its own installer; as root, a quarter of an hour and more on two cores
+test-vm: $(VENV)/.dev
+	for tool in mmdebstrap qemu-system-x86_64 qemu-img mkfs.vfat mcopy; do command -v $$tool >/dev/null || missing=yes; done; \
+	[ -z "$$missing" ] || (apt-get update -qq && apt-get install -y -qq --no-install-recommends \
+		mmdebstrap qemu-system-x86 qemu-utils dosfstools mtools smbclient openssh-client </dev/null)
+	tests/vm/image.sh build/vm
+	$(VENV)/bin/pytest -m vm -x tests/vm
 
 # this machine becomes a box, or gets this version; what is there already stays (deploy/install.sh, deploy/uninstall.sh)
 install:
