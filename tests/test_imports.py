@@ -30,7 +30,8 @@ MAY_IMPORT = {
     "prepare": BASE | {"intake", "status"},
     "rehearsal": BASE | {"redactor", "reference"},
     "selftest": BASE | {"redactor", "engine", "status", "intake", "reference", "formats", "prepare", "rehearsal"},
-    "cli": BASE | {"intake", "redactor", "status", "batch", "doctor", "prepare", "selftest", "engine"},
+    "cli": BASE | {"intake", "redactor", "status", "batch", "doctor", "prepare", "selftest", "engine", "update"},
+    "update": BASE,
     "__main__": {"cli"},
     "__init__": set(),
 }
