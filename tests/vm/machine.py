@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-BOOT_S = 420.0
+BOOT_S = 900.0
 """Emulated, on two busy cores."""
 
 
