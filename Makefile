@@ -21,7 +21,7 @@ test: $(VENV)/.dev
 	$(VENV)/bin/ruff check
 	$(VENV)/bin/ruff format --check
 	$(VENV)/bin/mypy
-	$(VENV)/bin/pytest -m "not train and not browser"
+	$(VENV)/bin/pytest -m "not train and not browser and not vm"
 
 # the network's own tests; torch is large, so it has a virtual environment of its own
 test-train: $(TRAIN_VENV)/.train
@@ -30,6 +30,14 @@ test-train: $(TRAIN_VENV)/.train
 # the page in a real browser, every state on a phone, a desk and a wall, with axe-core; pictures of it go to runs/page
 test-page: $(VENV)/.page
 	$(VENV)/bin/pytest -m browser tests/page
+
+# a whole machine in QEMU, with the box put there by its own installer; as root, a quarter of an hour and more on two cores
+test-vm: $(VENV)/.dev
+	for tool in mmdebstrap qemu-system-x86_64 qemu-img mkfs.vfat mcopy; do command -v $$tool >/dev/null || missing=yes; done; \
+	[ -z "$$missing" ] || (apt-get update -qq && apt-get install -y -qq --no-install-recommends \
+		mmdebstrap qemu-system-x86 qemu-utils dosfstools mtools smbclient openssh-client </dev/null)
+	tests/vm/image.sh build/vm
+	$(VENV)/bin/pytest -m vm -x tests/vm
 
 # this machine becomes a box, or gets this version; what is there already stays (deploy/install.sh, deploy/uninstall.sh)
 install:

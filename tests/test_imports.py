@@ -31,7 +31,8 @@ MAY_IMPORT = {
     "rehearsal": BASE | {"redactor", "reference"},
     "selftest": BASE | {"redactor", "engine", "status", "intake", "reference", "formats", "prepare", "rehearsal"},
     "bench": BASE | {"formats", "detect", "engine", "redactor", "intake"},
-    "cli": BASE | {"bench", "intake", "redactor", "status", "batch", "doctor", "prepare", "selftest", "engine"},
+    "cli": BASE | {"bench", "intake", "redactor", "status", "batch", "doctor", "prepare", "selftest", "engine", "update"},
+    "update": BASE,
     "__main__": {"cli"},
     "__init__": set(),
 }
