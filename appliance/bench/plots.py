@@ -45,7 +45,7 @@ def ladder(path: Path, found: Mapping[str, Any]) -> None:
         axes.text(1.05 * row["ms"], place, f"{row['ms']:.0f} ms", va="center")
     known = [(STUDY_MS[name], place) for place, name in enumerate(names) if name in STUDY_MS]
     axes.plot(*zip(*known, strict=True), "kd", label="the study, RTX 2080 Ti", linestyle="none")
-    axes.set(xscale="log", xlim=(5, 4 * max(left)), xlabel="ms an image of 1920x1080, file to file", title=found["machine"])
+    axes.set(xscale="log", xlim=(1, 4 * max(left)), xlabel="ms an image of 1920x1080, file to file", title=found["machine"])
     axes.invert_yaxis()
     axes.legend()
     figure.savefig(path)
