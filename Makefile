@@ -1,15 +1,17 @@
 # make run    set everything up and start the box on ./box, page on http://127.0.0.1:8080
 # make test   set everything up and run lint, types and tests
+# make bench  set everything up and measure: the ladder and the throughput, tables on the screen, pictures in bench/
 # Both need the network only the first time. Fresh Debian 12, Ubuntu 22.04 or 24.04 with Python 3.10 to 3.12.
 PYTHON ?= python3
 VENV ?= .venv
 TRAIN_VENV ?= .venv-train
+BENCH_VENV ?= .venv-bench
 BOX ?= box
 CUDA ?= /usr/local/cuda
 PIP = -m pip --disable-pip-version-check install --quiet
 
 .DEFAULT_GOAL := test
-.PHONY: run test test-train test-page test-vm setup install uninstall bundle jetson style lock fonts train clean
+.PHONY: run test test-train test-page test-vm bench setup install uninstall bundle jetson style lock fonts train clean
 
 run: setup
 	@echo "Drop pictures into $(BOX)/in; results come to $(BOX)/out. Ctrl-C stops the box."
@@ -19,7 +21,7 @@ test: $(VENV)/.dev
 	$(VENV)/bin/ruff check
 	$(VENV)/bin/ruff format --check
 	$(VENV)/bin/mypy
-	$(VENV)/bin/pytest -m "not train and not browser"
+	$(VENV)/bin/pytest -m "not train and not browser and not vm"
 
 # the network's own tests; torch is large, so it has a virtual environment of its own
 test-train: $(TRAIN_VENV)/.train
@@ -28,6 +30,14 @@ test-train: $(TRAIN_VENV)/.train
 # the page in a real browser, every state on a phone, a desk and a wall, with axe-core; pictures of it go to runs/page
 test-page: $(VENV)/.page
 	$(VENV)/bin/pytest -m browser tests/page
+
+# a whole machine in QEMU, with the box put there by its own installer; as root, a quarter of an hour and more on two cores
+test-vm: $(VENV)/.dev
+	for tool in mmdebstrap qemu-system-x86_64 qemu-img mkfs.vfat mcopy; do command -v $$tool >/dev/null || missing=yes; done; \
+	[ -z "$$missing" ] || (apt-get update -qq && apt-get install -y -qq --no-install-recommends \
+		mmdebstrap qemu-system-x86 qemu-utils dosfstools mtools smbclient openssh-client </dev/null)
+	tests/vm/image.sh build/vm
+	$(VENV)/bin/pytest -m vm -x tests/vm
 
 # this machine becomes a box, or gets this version; what is there already stays (deploy/install.sh, deploy/uninstall.sh)
 install:
@@ -38,6 +48,12 @@ uninstall:
 # everything for boxes without internet, in dist/; SIGN=KEY signs it as an update
 bundle:
 	deploy/bundle.sh $(if $(SIGN),--sign $(SIGN)) dist
+
+# on a machine that does nothing else; some minutes
+bench: $(BENCH_VENV)/.bench
+	mkdir -p bench
+	$(BENCH_VENV)/bin/anonbox bench throughput --plot bench/throughput.png
+	$(BENCH_VENV)/bin/anonbox bench ladder --plot bench/ladder.png
 
 setup: $(VENV)/.box
 
@@ -76,6 +92,14 @@ $(TRAIN_VENV)/.train: requirements/train.lock pyproject.toml
 	$(TRAIN_VENV)/bin/python $(PIP) --no-deps --no-build-isolation -e .
 	touch $@
 
+$(BENCH_VENV)/.bench: requirements/bench.lock pyproject.toml
+	deploy/system-packages.sh $(PYTHON) tesseract
+	$(BENCH_VENV)/bin/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(BENCH_VENV)
+	$(BENCH_VENV)/bin/python $(PIP) --no-deps --require-hashes -r requirements/bench.lock
+	$(BENCH_VENV)/bin/python $(PIP) torch==2.13.0
+	$(BENCH_VENV)/bin/python $(PIP) --no-deps --no-build-isolation -e .
+	touch $@
+
 # the faces the training draws with, from Debian and Fontsource
 fonts: runs/fonts/.fonts
 runs/fonts/.fonts: deploy/fonts.sh engines/fonts/package-lock.json
@@ -108,8 +132,9 @@ lock:
 	cd requirements && ../.venv-lock/bin/uv pip compile jetson.in -o jetson.lock -c box.lock $(LOCK)
 	cd requirements && ../.venv-lock/bin/uv pip compile train.in -o train.lock -c dev.lock $(LOCK)
 	cd requirements && ../.venv-lock/bin/uv pip compile page.in -o page.lock -c dev.lock $(LOCK)
+	cd requirements && ../.venv-lock/bin/uv pip compile bench.in -o bench.lock -c train.lock --no-emit-package opencv-python $(LOCK)
 
 LOCK = --quiet --upgrade --universal --python-version 3.10 --generate-hashes --no-emit-index-url --no-header
 
 clean:
-	rm -rf $(VENV) $(TRAIN_VENV) .venv-lock .mypy_cache .ruff_cache .pytest_cache *.egg-info
+	rm -rf $(VENV) $(TRAIN_VENV) $(BENCH_VENV) .venv-lock .mypy_cache .ruff_cache .pytest_cache *.egg-info

@@ -372,6 +372,19 @@ def _to_stderr(text: str) -> None:
     click.echo(text, err=True)
 
 
+@cli.command()
+@click.argument("bundle", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+def update(bundle: Path) -> None:
+    """Bring this box to the version in BUNDLE (`make bundle`), as root. Pictures and settings stay.
+
+    The bundle must be whole and signed by one of /etc/anonbox/update-signers. The new version is tested before it runs; when it does not
+    start, the one before goes on. Exit code 0 when the new version runs.
+    """
+    from appliance.update import update as install
+
+    sys.exit(install(bundle))
+
+
 cli.add_command(bench)
 
 

@@ -137,7 +137,8 @@ place_box() {
         systemctl enable var-lib-anonbox.mount
         [ ! -d /run/systemd/system ] || { systemctl daemon-reload && systemctl start var-lib-anonbox.mount; }
     fi
-    chown anonbox:anonbox "$root$box" "${data:+$root$data}"
+    [ -z "$data" ] || chown anonbox:anonbox "$root$data"
+    chown anonbox:anonbox "$root$box"
     chmod 0755 "$root$box"
 }
 
@@ -156,7 +157,7 @@ self_test() {
     scratch=$(mktemp -d)
     chown anonbox:anonbox "$scratch"
     (cd / && runuser -u anonbox -- env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME="$scratch" \
-        "$folder/bin/anonbox" doctor --config "$etc/anonbox.toml" --box "$scratch/box") || result=$?
+        "$folder/bin/anonbox" selftest --config "$etc/anonbox.toml" --box "$scratch/box") || result=$?
     rm -rf "$scratch"
     return $result
 }

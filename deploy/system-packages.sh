@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs the Debian or Ubuntu packages that the box needs and this machine lacks; needs the network only then.
-# usage: system-packages.sh PYTHON
+# usage: system-packages.sh PYTHON [tesseract]
 set -eu
 python=${1:-python3}
 
@@ -13,6 +13,7 @@ missing=
 # libturbojpeg: Debian calls the package libturbojpeg0, Ubuntu libturbojpeg
 "$python" -c 'import ctypes; ctypes.CDLL("libturbojpeg.so.0")' 2>/dev/null || missing="$missing turbojpeg"
 "$python" -c 'import ensurepip, venv' 2>/dev/null || missing="$missing venv"
+[ "${2:-}" != tesseract ] || "$python" -c 'import ctypes; ctypes.CDLL("libtesseract.so.5")' 2>/dev/null || missing="$missing tesseract"
 [ -n "$missing" ] || exit 0
 
 command -v apt-get >/dev/null || {
@@ -29,6 +30,7 @@ $root apt-get update -qq
 for need in $missing; do
     case $need in
     turbojpeg) package=$(apt-cache pkgnames libturbojpeg | grep -xE 'libturbojpeg0?' | sort -r | head -n 1) ;;
+    tesseract) package=tesseract-ocr ;;
     venv) package=$("$python" -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])') ;;
     esac
     echo "installing $package" >&2

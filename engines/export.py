@@ -18,6 +18,7 @@ from __future__ import annotations
 import argparse
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import onnx
 import torch
@@ -135,7 +136,7 @@ def main(arguments: list[str] | None = None) -> None:
     options = Options(args.height, args.width, args.threshold, args.name)
     files = export(load_average(args.checkpoint), args.out, options)
     stages = [torch.load(path, map_location="cpu", weights_only=True) for path in (*args.earlier, args.checkpoint)]
-    before = read_card(args.after)["training"] if args.after else {"commands": [], "minutes": 0, "steps": 0}
+    before: dict[str, Any] = read_card(args.after)["training"] if args.after else {"commands": [], "minutes": 0, "steps": 0}
     minutes = round(before["minutes"] + sum(stage["seconds"] for stage in stages) / 60, 1)
     steps = before["steps"] + sum(stage["step"] for stage in stages)
     recipe = stages[-1]["recipe"]

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import appliance
+from appliance.intake import attention
 from appliance.intake.faults import describe
 from appliance.intake.journal import Journal
 from appliance.intake.record import Record
@@ -63,7 +64,7 @@ class Board:
         """Show this view; whether its state differs from the one before. now : monotonic, clock : Unix seconds"""
         changed = self._shown is None or (view.state, view.detail) != (self._shown.state, self._shown.detail)
         if changed:
-            log.info("%s%s", view.state, f": {view.detail}" if view.detail else "")
+            attention.tell(view.state, view.detail)
         elif now - self._written_at < (FASTEST_S if view.working or view != self._shown else SLOWEST_S):
             return False
         self._shown, self._written_at = view, now

@@ -1,0 +1,43 @@
+#!/usr/bin/env bash
+# image.sh FOLDER: makes a Debian machine with the box on it, put there by the box's own installer from a bundle, with no network.
+# FOLDER/disk.raw, vmlinuz, initrd.img and key, an SSH key for root. The bare Debian is kept in FOLDER/base.tar. Root only.
+set -euo pipefail
+here=$(cd "$(dirname "$0")/../.." && pwd)
+mkdir -p "$1" && cd "$1"
+packages=linux-image-amd64,systemd,systemd-sysv,udev,dbus,kmod,iproute2,openssh-server,python3,python3-venv,libturbojpeg0,samba,smbclient
+packages=$packages,cifs-utils,util-linux,e2fsprogs,dosfstools,procps,bsdutils,ca-certificates
+[ -e base.tar ] || mmdebstrap --variant=minbase --include="$packages" --aptopt='Acquire::Languages "none"' \
+    --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/locale/*' --dpkgopt='path-exclude=/usr/share/man/*' \
+    bookworm base.tar </dev/null
+[ -e key ] || ssh-keygen -q -t ed25519 -N '' -f key
+rm -rf root bundle
+mkdir root bundle
+tar -xf base.tar -C root
+"$here/deploy/bundle.sh" --sign key bundle
+tar -xf bundle/*.tar -C root/root
+cp bundle/*.tar root/root/update.tar
+
+# what the test wants of the machine: a way in, an address, and the page for everyone
+mkdir -p root/root/.ssh root/etc/anonbox root/etc/systemd/network
+cp key.pub root/root/.ssh/authorized_keys
+printf '[Match]\nName=en*\n[Network]\nDHCP=yes\n' >root/etc/systemd/network/vm.network
+printf '[folders]\nbox = "/var/lib/anonbox"\n[intake]\nmin_free_mib = 64\n[page]\nhost = "0.0.0.0"\n' >root/etc/anonbox/anonbox.toml
+printf 'anonbox %s\n' "$(cut -d' ' -f1-2 key.pub)" >root/etc/anonbox/update-signers
+echo anonbox >root/etc/hostname
+echo '127.0.0.1 localhost anonbox' >root/etc/hosts
+echo '/dev/vda / ext4 defaults 0 1' >root/etc/fstab
+
+for folder in proc sys dev; do mount --rbind --make-rslave "/$folder" "root/$folder"; done
+trap 'umount -R -l root/proc root/sys root/dev' EXIT
+unshare --net chroot root /bin/sh -euc '
+    systemctl -q enable systemd-networkd ssh
+    /root/anonbox-*/deploy/install.sh
+    useradd -M -s /usr/sbin/nologin -G anonbox-staff nurse
+    printf "secret\nsecret\n" | smbpasswd -s -a nurse >/dev/null'
+umount -R -l root/proc root/sys root/dev
+trap - EXIT
+cp root/boot/vmlinuz-* vmlinuz
+cp root/boot/initrd.img-* initrd.img
+rm -f disk.raw
+truncate -s 3G disk.raw
+mkfs.ext4 -q -F -d root disk.raw

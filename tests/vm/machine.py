@@ -1,0 +1,138 @@
+"""A box in QEMU: booted without KVM, sticks plugged in and pulled over QMP, the page asked from outside, a shell over SSH for the rest."""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+BOOT_S = 900.0
+"""Emulated, on two busy cores."""
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+class Machine:
+    """folder : what image.sh made; the disk is not written to, but a copy-on-write layer over it, `layer`."""
+
+    def __init__(self, folder: Path, layer: Path) -> None:
+        self.folder, self.layer = folder, layer
+        self.page_port, self.ssh_port, self.smb_port = free_port(), free_port(), free_port()
+        if not layer.exists():
+            disk = folder.resolve() / "disk.raw"
+            subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", disk, layer], check=True)
+
+    def boot(self) -> None:
+        monitor = self.layer.with_suffix(".qmp")
+        monitor.unlink(missing_ok=True)
+        forwards = f"hostfwd=tcp:127.0.0.1:{self.page_port}-:8080,hostfwd=tcp:127.0.0.1:{self.ssh_port}-:22"
+        forwards += f",hostfwd=tcp:127.0.0.1:{self.smb_port}-:445"
+        options = {
+            "accel": "tcg,thread=multi",
+            "cpu": "max",
+            "smp": "2",
+            "m": "2560",
+            "kernel": self.folder / "vmlinuz",
+            "initrd": self.folder / "initrd.img",
+            "append": "root=/dev/vda rw console=ttyS0 panic=-1 mitigations=off",
+            "drive": f"file={self.layer},if=virtio,format=qcow2,cache=writethrough",
+            "netdev": f"user,id=net,restrict=on,{forwards}",
+            "serial": f"file:{self.layer.with_suffix('.log')}",
+            "qmp": f"unix:{monitor},server=on,wait=off",
+            "display": "none",
+        }
+        command = ["qemu-system-x86_64", *(str(word) for name, value in options.items() for word in (f"-{name}", value))]
+        self.process = subprocess.Popen([*command, "-device", "virtio-net-pci,netdev=net", "-device", "qemu-xhci,id=usb"])
+        until(lambda: monitor.exists(), 20, "QEMU started")
+        self.monitor = socket.socket(socket.AF_UNIX)
+        self.monitor.connect(str(monitor))
+        self.answers = self.monitor.makefile()
+        self.answers.readline()
+        self.tell("qmp_capabilities")
+
+    def power_cut(self) -> None:
+        """At once, whatever it writes."""
+        self.process.kill()
+        self.process.wait()
+
+    def tell(self, command: str, **arguments: Any) -> Any:
+        self.monitor.sendall(json.dumps({"execute": command, "arguments": arguments}).encode() + b"\n")
+        while True:
+            answer = json.loads(self.answers.readline())
+            if "error" in answer:
+                raise RuntimeError(answer["error"]["desc"])
+            if "return" in answer:
+                return answer["return"]
+
+    def plug(self, name: str, image: Path) -> None:
+        file = {"driver": "file", "filename": str(image)}
+        self.tell("blockdev-add", driver="raw", **{"node-name": f"node-{name}", "file": file})
+        self.tell("device_add", driver="usb-storage", id=name, drive=f"node-{name}", removable=True, bus="usb.0")
+
+    def pull(self, name: str) -> None:
+        """Without a word to the machine, as a hand does."""
+        self.tell("device_del", id=name)
+        until(lambda: self._forgets(name), 60, "QEMU let go of the stick")
+
+    def _forgets(self, name: str) -> bool:
+        try:
+            self.tell("blockdev-del", **{"node-name": f"node-{name}"})
+        except RuntimeError:
+            return False
+        return True
+
+    def status(self) -> dict[str, Any]:
+        """What the page tells a program from outside; empty while it does not answer."""
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.page_port}/api/status", timeout=20) as answer:
+                value: dict[str, Any] = json.load(answer)
+                return value
+        except (OSError, urllib.error.HTTPError, ValueError):
+            return {}
+
+    def page(self) -> str:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.page_port}/", timeout=60) as answer:
+            return str(answer.read().decode())
+
+    def wait_for(self, what: str, is_so: Callable[[dict[str, Any]], bool], limit_s: float = 300.0) -> dict[str, Any]:
+        last: dict[str, Any] = {}
+
+        def look() -> bool:
+            nonlocal last
+            last = self.status()
+            return bool(last) and is_so(last)
+
+        until(look, limit_s, what, lambda: str({key: last.get(key) for key in ("state", "detail", "sticks", "waiting", "working")}))
+        return last
+
+    def run(self, command: str, limit_s: float = 300.0, check: bool = True) -> str:
+        """In a root shell of the machine."""
+        options = ["StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "LogLevel=ERROR", "ConnectTimeout=30"]
+        flags = [word for option in options for word in ("-o", option)]
+        login = ["ssh", "-i", str(self.folder / "key"), "-p", str(self.ssh_port), *flags, "root@127.0.0.1"]
+        result = subprocess.run([*login, command], capture_output=True, text=True, timeout=limit_s, check=False)
+        if check and result.returncode:
+            raise AssertionError(f"{command}: {result.returncode}\n{result.stdout}{result.stderr}")
+        return result.stdout
+
+    def fetch(self, folder: str) -> dict[str, str]:
+        """Path below a folder of the machine -> SHA-256 of every file in it."""
+        lines = self.run(f"cd {folder} && find . -type f -print0 | xargs -0 -r sha256sum").splitlines()
+        return {line[66:].removeprefix("./"): line[:64] for line in lines}
+
+
+def until(is_so: Callable[[], bool], limit_s: float, what: str, last: Callable[[], str] = lambda: "") -> None:
+    end = time.monotonic() + limit_s
+    while not is_so():
+        if time.monotonic() > end:
+            raise AssertionError(f"not within {limit_s:.0f} s: {what}. {last()}")
+        time.sleep(0.5)
