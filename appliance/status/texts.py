@@ -288,6 +288,12 @@ DAEMON: Mapping[str, str] = {
     "The disk failed while a result was written; it is tried again.": (
         "Der Speicher versagte, als ein Ergebnis geschrieben wurde; es wird noch einmal versucht."
     ),
+    "A stick cannot be read; its file system must be FAT32, exFAT or ext4 and whole.": (
+        "Ein Stick ist nicht lesbar; sein Dateisystem muss FAT32, exFAT oder ext4 und unbeschädigt sein."
+    ),
+    "A stick was pulled too early; plug it in again: what is missing is read then.": (
+        "Ein Stick wurde zu früh abgezogen; stecken Sie ihn wieder ein: Was fehlt, wird dann gelesen."
+    ),
     "Less than {mib} MiB free; make room, it goes on by itself.": (
         "Weniger als {mib} MiB frei; schaffen Sie Platz, es geht von selbst weiter."
     ),

@@ -192,8 +192,10 @@ def test_the_licences(path: Path, open_page: Open) -> None:
 def test_a_box_that_is_new(path: Path, open_page: Open) -> None:
     """Nothing done, nothing refused, no report yet."""
     path.unlink(missing_ok=True)
-    page = open_page(360)
-    assert page.locator("h1").inner_text() == "Starting"
+    with serving(path) as new:  # one that has waited for two minutes would call for help
+        page = open_page(360, at=new)
+        assert page.locator("h1").inner_text() == "Starting"
+        page.close()
     write(path, Snapshot("Ready", version="1.2.3", written_at=time.time()))
     page = open_page(360)
     assert page.locator("h1").inner_text() == "Ready" and fits(page) and serious(page) == []
