@@ -32,11 +32,11 @@ test-page: $(VENV)/.page
 	$(VENV)/bin/pytest -m browser tests/page
 
 # a whole machine in QEMU, with the box put there by its own installer; as root, a quarter of an hour and more on two cores
-test-vm: $(VENV)/.dev
+test-vm: $(VENV)/.dev $(TRAIN_VENV)/.train
 	for tool in mmdebstrap qemu-system-x86_64 qemu-img mkfs.vfat mcopy; do command -v $$tool >/dev/null || missing=yes; done; \
 	[ -z "$$missing" ] || (apt-get update -qq && apt-get install -y -qq --no-install-recommends \
 		mmdebstrap qemu-system-x86 qemu-utils dosfstools mtools smbclient openssh-client </dev/null)
-	tests/vm/image.sh build/vm
+	tests/vm/image.sh build/vm $(TRAIN_VENV)/bin/python
 	$(VENV)/bin/pytest -m vm -x tests/vm
 
 # this machine becomes a box, or gets this version; what is there already stays (deploy/install.sh, deploy/uninstall.sh)

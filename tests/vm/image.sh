@@ -1,8 +1,10 @@
 #!/usr/bin/env bash
-# image.sh FOLDER: makes a Debian machine with the box on it, put there by the box's own installer from a bundle, with no network.
+# image.sh FOLDER PYTHON: makes a Debian machine with the box on it, put there by the box's own installer from a bundle, with no network.
 # FOLDER/disk.raw, vmlinuz, initrd.img and key, an SSH key for root. The bare Debian is kept in FOLDER/base.tar. Root only.
+# PYTHON is one that has the package onnx, for network.py.
 set -euo pipefail
 here=$(cd "$(dirname "$0")/../.." && pwd)
+onnx=$(realpath -s "$2")
 mkdir -p "$1" && cd "$1"
 packages=linux-image-amd64,systemd,systemd-sysv,udev,dbus,kmod,iproute2,openssh-server,python3,python3-venv,libturbojpeg0,samba,smbclient
 packages=$packages,cifs-utils,util-linux,e2fsprogs,dosfstools,procps,bsdutils,ca-certificates
@@ -15,7 +17,6 @@ mkdir root bundle
 tar -xf base.tar -C root
 "$here/deploy/bundle.sh" --sign key bundle
 tar -xf bundle/*.tar -C root/root
-cp bundle/*.tar root/root/update.tar
 
 # what the test wants of the machine: a way in, an address, and the page for everyone
 mkdir -p root/root/.ssh root/etc/anonbox root/etc/systemd/network
@@ -36,6 +37,7 @@ unshare --net chroot root /bin/sh -euc '
     printf "secret\nsecret\n" | smbpasswd -s -a nurse >/dev/null'
 umount -R -l root/proc root/sys root/dev
 trap - EXIT
+"$onnx" "$here/tests/vm/network.py" "$(echo root/opt/anonbox/versions/*/lib/python3*/site-packages/engines/weights)"
 cp root/boot/vmlinuz-* vmlinuz
 cp root/boot/initrd.img-* initrd.img
 rm -f disk.raw

@@ -43,7 +43,7 @@ class Machine:
             "m": "2560",
             "kernel": self.folder / "vmlinuz",
             "initrd": self.folder / "initrd.img",
-            "append": "root=/dev/vda rw console=ttyS0 panic=-1 mitigations=off",
+            "append": "root=/dev/vda rootdelay=300 rw console=ttyS0 panic=-1 mitigations=off",
             "drive": f"file={self.layer},if=virtio,format=qcow2,cache=writethrough",
             "netdev": f"user,id=net,restrict=on,{forwards}",
             "serial": f"file:{self.layer.with_suffix('.log')}",
