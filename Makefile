@@ -116,8 +116,7 @@ ifdef SCENE_TEXT
 	$(TRAIN) --recipe engines/recipes/augmented.toml --out runs/augmented --scene-text $(SCENE_TEXT) --start runs/general/checkpoint.pt
 endif
 	$(TRAIN) --recipe engines/recipes/overlays.toml --out runs/overlays $(if $(SCENE_TEXT),--start runs/augmented/checkpoint.pt)
-	$(TRAIN) --recipe engines/recipes/finished.toml --out runs/finished --start runs/overlays/checkpoint.pt
-	$(TRAIN_VENV)/bin/python -m engines.export runs/finished/checkpoint.pt --out runs/weights
+	$(TRAIN_VENV)/bin/python -m engines.export runs/overlays/checkpoint.pt --out runs/weights
 
 style: $(VENV)/.dev
 	$(VENV)/bin/ruff check --fix

@@ -76,12 +76,5 @@ def from_dict(table: dict[str, Any]) -> Recipe:
 
 
 def read_recipe(path: Path) -> Recipe:
-    """The recipe of a TOML file; `base` names another beside it, whose values hold where this one gives none."""
-    return from_dict(_table(path))
-
-
-def _table(path: Path) -> dict[str, Any]:
     reader = importlib.import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
-    table: dict[str, Any] = reader.loads(path.read_text(encoding="utf-8"))
-    base = _table(path.parent / table.pop("base")) if "base" in table else {}
-    return {name: {**base.get(name, {}), **table.get(name, {})} for name in [*base, *table]}
+    return from_dict(reader.loads(path.read_text(encoding="utf-8")))

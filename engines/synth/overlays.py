@@ -83,7 +83,7 @@ def draw_style(rng: np.random.Generator) -> Style:
         colour = _jitter(rng, (70, 150, 240), 30)
     else:
         return _badge(rng)
-    style = Style(colour, float(rng.uniform(0.4, 0.95)) if rng.random() < 0.32 else 1.0)
+    style = Style(colour, float(rng.uniform(0.5, 0.95)) if rng.random() < 0.22 else 1.0)
     kind = rng.random()
     if kind < 0.22:
         style = replace(style, outline=1, rim=BLACK if rng.random() < 0.7 else _jitter(rng, (90, 90, 90), 25))

@@ -102,7 +102,7 @@ def number(rng: np.random.Generator) -> str:
 
 def digits(rng: np.random.Generator) -> str:
     """A bare counter: one or two digits, seldom three; the thin 1 is the hardest and the most frequent. Now and then a lone letter."""
-    if rng.random() < 0.35:
+    if rng.random() < 0.2:
         return pick(rng, CAPITALS)
     return some(rng, DIGITS + "11", 1, 2 if rng.random() < 0.85 else 3)
 
@@ -144,7 +144,7 @@ def sentence(rng: np.random.Generator) -> str:
 
 KINDS: tuple[tuple[Callable[[np.random.Generator], str], float], ...] = (
     (label, 0.13), (labelled, 0.12), (person, 0.08), (date, 0.11), (clock, 0.09), (setting, 0.09), (identifier, 0.1),
-    (number, 0.13), (state, 0.08), (short, 0.06), (digits, 0.12), (noise, 0.06), (sentence, 0.03),
+    (number, 0.13), (state, 0.08), (short, 0.06), (digits, 0.09), (noise, 0.06), (sentence, 0.03),
 )  # fmt: skip
 _WEIGHTS = np.cumsum([weight for _, weight in KINDS]) / sum(weight for _, weight in KINDS)
 

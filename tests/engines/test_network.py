@@ -86,13 +86,6 @@ def test_every_recipe_reads_and_unknown_keys_are_refused():
         from_dict({"more": {}})
 
 
-def test_a_recipe_takes_from_its_base_what_it_does_not_say(tmp_path: Path):
-    (tmp_path / "base.toml").write_text("[schedule]\nsteps = 7\nbatch = 3\n[data]\nhard = ['a.jpg']\n")
-    (tmp_path / "more.toml").write_text("base = 'base.toml'\n[schedule]\nsteps = 9\n[mix]\nscreens = 0.1\n")
-    recipe = read_recipe(tmp_path / "more.toml")
-    assert (recipe.schedule.steps, recipe.schedule.batch, recipe.data.hard, recipe.mix.screens) == (9, 3, ("a.jpg",), 0.1)
-
-
 def test_training_lowers_the_loss_and_resumes_exactly(tmp_path: Path):
     torch.set_num_threads(1)
     whole, halves = tmp_path / "whole", tmp_path / "halves"
