@@ -199,9 +199,11 @@ def main(arguments: list[str] | None = None) -> None:
     logging.getLogger().setLevel(logging.ERROR)  # the quantiser recommends a step that engines.export has done: folding batch norms
     card = read_card(args.folder / CARD_FILE)
     book = FontBook.of(find_faces(args.fonts) if args.fonts else system_faces())
-    paths = write_variants(args.folder, Calibration(args.count, args.seed), book, Backgrounds.load(args.frames, None))
+    store = Backgrounds.load(args.frames, None)
+    paths = write_variants(args.folder, Calibration(args.count, args.seed), book, store)
     files = {path.name: variant_card(path, card["files"][MASK_FILE]) for path in paths}
-    add_variants(args.folder / CARD_FILE, files, {"screens": args.count, "seed": args.seed, "percentile": PERCENTILE, "float": list(KEPT)})
+    facts = {"screens": args.count, "seed": args.seed, "frames": len(store.frames), "percentile": PERCENTILE, "float": list(KEPT)}
+    add_variants(args.folder / CARD_FILE, files, facts)
     for name, entry in files.items():
         print(f"{name}  {entry['sha256']}  {entry['bytes']} bytes")
 

@@ -54,7 +54,7 @@ def test_each_headline_has_its_word_colour_shape_and_sentence(headline: str, lan
 
 
 def test_every_state_of_the_daemon_is_a_headline() -> None:
-    assert set(STATES) < set(every_headline()) == set(views.MEANING) - {"No connection"}
+    assert set(STATES) <= set(every_headline()) == set(views.MEANING) - {"No connection"}
 
 
 def test_shows_all_it_knows(path: Path, client: FlaskClient) -> None:
