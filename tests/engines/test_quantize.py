@@ -17,7 +17,7 @@ pytest.importorskip("onnxruntime")
 import onnx
 from onnx import numpy_helper
 
-from engines.card import CARD_FILE, MASK_FILE, WEIGHTS
+from engines.card import CARD_FILE, MASK_FILE, WEIGHTS, read_card
 from engines.evaluate.methods import Network
 from engines.quantize import FP16_FILE, HALF_OPSET, INT8_FILE, INT8_FP16_FILE, free_bodies, main, read_model
 from engines.synth.backgrounds import Backgrounds
@@ -148,9 +148,10 @@ def test_variants_find_what_the_fp32_file_finds(tmp_path, name, mean, agree):
     drawing = draw_screen(np.random.default_rng(3), FontBook.of(find_faces([])), Backgrounds(), 960, 540)
     Image.fromarray(drawing.pixels).save(tmp_path / "one.png")
     one, other = (Network(WEIGHTS / file).look(tmp_path / "one.png").parts[0][1].astype(int) for file in (MASK_FILE, name))
-    assert (one >= 64).sum() > 300
+    threshold = read_card(WEIGHTS / CARD_FILE)["threshold"]
+    assert (one >= threshold).sum() > 300
     assert np.abs(one - other).mean() <= mean
-    assert ((one >= 64) & (other >= 64)).sum() >= agree * ((one >= 64) | (other >= 64)).sum()
+    assert ((one >= threshold) & (other >= threshold)).sum() >= agree * ((one >= threshold) | (other >= threshold)).sum()
 
 
 def test_the_card_names_the_variants_and_their_source(tiny):
