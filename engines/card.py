@@ -2,7 +2,7 @@
 
 Keys: name, created, files {name: sha256, bytes, input, outputs, and made_from where another file was the source}, quantised
 {screens, seed, percentile, float}, training {commands, recipe, seed, minutes, steps}, data [{name, kind, licence, count}], threshold
-(0..255, on the uint8 score map), scores.
+(0..255, on the uint8 score map; a file may have its own), scores.
 """
 
 from __future__ import annotations
@@ -33,10 +33,12 @@ class FileCard(TypedDict):
     outputs: dict[str, list[int]]
 
 
-class VariantCard(FileCard):
-    """The same network in another precision; made_from : sha256 of the FP32 file it was made from."""
+class VariantCard(FileCard, total=False):
+    """The same network in another precision; made_from : sha256 of the FP32 file it was made from; threshold : its own, where
+    quantising moved the scores."""
 
     made_from: str
+    threshold: int
 
 
 @dataclass(frozen=True)
@@ -64,9 +66,13 @@ def file_card(path: Path, shape: list[int], outputs: dict[str, list[int]]) -> Fi
     return {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content), "input": shape, "outputs": outputs}
 
 
-def variant_card(path: Path, original: FileCard) -> VariantCard:
+def variant_card(path: Path, original: FileCard, threshold: int | None = None) -> VariantCard:
     """Of a file with the ports of `original`."""
-    return {**file_card(path, original["input"], original["outputs"]), "made_from": original["sha256"]}
+    base = file_card(path, original["input"], original["outputs"])
+    entry = VariantCard(**base, made_from=original["sha256"])
+    if threshold:
+        entry["threshold"] = threshold
+    return entry
 
 
 def data_entries(sources: Path | None, fonts: list[Path]) -> list[DataEntry]:

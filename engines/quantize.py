@@ -193,6 +193,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--seed", type=int, default=Calibration.seed, help=f"which screens (default {Calibration.seed})")
     parser.add_argument("--fonts", type=Path, action="append", default=[], help="font folder (default: the machine's own fonts)")
     parser.add_argument("--frames", type=Path, help="folder of endoscopic frames without text (default: procedural scenes)")
+    parser.add_argument("--threshold", type=int, help=f"for {INT8_FILE} alone, where its scores came out higher (default: the card's)")
     args = parser.parse_args(arguments)
     if args.count < 1:
         parser.error(f"--count is {args.count}, must be at least 1")
@@ -201,7 +202,8 @@ def main(arguments: list[str] | None = None) -> None:
     book = FontBook.of(find_faces(args.fonts) if args.fonts else system_faces())
     store = Backgrounds.load(args.frames, None)
     paths = write_variants(args.folder, Calibration(args.count, args.seed), book, store)
-    files = {path.name: variant_card(path, card["files"][MASK_FILE]) for path in paths}
+    original, own = card["files"][MASK_FILE], {INT8_FILE: args.threshold}
+    files = {path.name: variant_card(path, original, own.get(path.name)) for path in paths}
     facts = {"screens": args.count, "seed": args.seed, "frames": len(store.frames), "percentile": PERCENTILE, "float": list(KEPT)}
     add_variants(args.folder / CARD_FILE, files, facts)
     for name, entry in files.items():

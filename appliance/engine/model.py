@@ -39,7 +39,8 @@ def load_model(mode: Mode, folder: Path = WEIGHTS, precision: Precision = "float
     path, card_path = folder / files[mode], folder / "card.json"
     try:
         card: dict[str, Any] = json.loads(card_path.read_text("utf-8"))
-        expected, threshold = str(card["files"][path.name]["sha256"]), int(card["threshold"])
+        entry = card["files"][path.name]
+        expected, threshold = str(entry["sha256"]), int(entry.get("threshold", card["threshold"]))
         actual = hashlib.sha256(path.read_bytes()).hexdigest()
     except OSError as error:
         raise BadConfig("weights", f"{error.filename} cannot be read ({error.strerror}); {RESTORE}") from error
