@@ -15,7 +15,7 @@ import subprocess
 from collections import Counter
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any, TypedDict, cast
 
 from engines.synth.fonts import find_faces
 
@@ -68,8 +68,7 @@ def file_card(path: Path, shape: list[int], outputs: dict[str, list[int]]) -> Fi
 
 def variant_card(path: Path, original: FileCard, threshold: int | None = None) -> VariantCard:
     """Of a file with the ports of `original`."""
-    base = file_card(path, original["input"], original["outputs"])
-    entry = VariantCard(**base, made_from=original["sha256"])
+    entry = cast(VariantCard, file_card(path, original["input"], original["outputs"]) | {"made_from": original["sha256"]})
     if threshold:
         entry["threshold"] = threshold
     return entry

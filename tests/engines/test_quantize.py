@@ -143,13 +143,18 @@ def test_the_weights_are_those_of_the_fp32_file(folder, name):
             assert np.allclose(variant.constants[key], value, rtol=1e-3, atol=1e-6), f"{key}: the variant is stale"
 
 
-@pytest.mark.parametrize(("name", "mean", "agree"), [(INT8_FILE, 1.0, 0.95), (FP16_FILE, 0.01, 0.999), (INT8_FP16_FILE, 1.0, 0.95)])
-def test_variants_find_what_the_fp32_file_finds(tmp_path, name, mean, agree):
+# one score on the other side of the threshold is nine cells, for the map is grown; FP16's scores themselves are off by 2 at most
+LIMITS = [(INT8_FILE, 255, 1.0, 0.95), (FP16_FILE, 2, 0.01, 0.99), (INT8_FP16_FILE, 255, 1.0, 0.95)]
+
+
+@pytest.mark.parametrize(("name", "most", "mean", "agree"), LIMITS)
+def test_variants_find_what_the_fp32_file_finds(tmp_path, name, most, mean, agree):
     drawing = draw_screen(np.random.default_rng(3), FontBook.of(find_faces([])), Backgrounds(), 960, 540)
     Image.fromarray(drawing.pixels).save(tmp_path / "one.png")
     one, other = (Network(WEIGHTS / file).look(tmp_path / "one.png").parts[0][1].astype(int) for file in (MASK_FILE, name))
     threshold = read_card(WEIGHTS / CARD_FILE)["threshold"]
     assert (one >= threshold).sum() > 300
+    assert np.abs(one - other).max() <= most
     assert np.abs(one - other).mean() <= mean
     assert ((one >= threshold) & (other >= threshold)).sum() >= agree * ((one >= threshold) | (other >= threshold)).sum()
 
