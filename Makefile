@@ -79,7 +79,7 @@ $(VENV)/.dev: $(VENV)/.box requirements/dev.lock
 	$(VENV)/bin/python $(PIP) --require-hashes -r requirements/dev.lock
 	touch $@
 
-$(VENV)/.page: $(VENV)/.dev requirements/page.lock tests/page/package-lock.json deploy/browser.sh
+$(VENV)/.page: $(VENV)/.dev requirements/page.lock tests/page/package-lock.json deploy/browser.sh deploy/node-packages.sh
 	$(VENV)/bin/python $(PIP) --require-hashes -r requirements/page.lock
 	deploy/browser.sh $(VENV)/page
 	touch $@
@@ -102,7 +102,7 @@ $(BENCH_VENV)/.bench: requirements/bench.lock pyproject.toml
 
 # the faces the training draws with, from Debian and Fontsource
 fonts: runs/fonts/.fonts
-runs/fonts/.fonts: deploy/fonts.sh engines/fonts/package-lock.json
+runs/fonts/.fonts: deploy/fonts.sh deploy/node-packages.sh engines/fonts/package-lock.json
 	deploy/fonts.sh runs/fonts
 	touch $@
 

@@ -3,16 +3,7 @@
 # FOLDER/node_modules. Ubuntu's chromium package is a snap; there CHROMIUM=/path/to/one names the browser.
 set -euo pipefail
 folder=$1
-missing=
-command -v "${CHROMIUM:-chromium}" >/dev/null || missing="$missing chromium"
-command -v npm >/dev/null || missing="$missing npm"
-if [ -n "$missing" ]; then
-    as_root=$([ "$(id -u)" = 0 ] || echo sudo)
-    echo "installing$missing"
-    $as_root apt-get update -q >/dev/null
-    # shellcheck disable=SC2086  # a list
-    $as_root apt-get install -y -q --no-install-recommends $missing >/dev/null
-fi
-mkdir -p "$folder"
-cp tests/page/package.json tests/page/package-lock.json tests/page/.npmrc "$folder"
-(cd "$folder" && npm ci --ignore-scripts --no-audit --no-fund)
+browser=
+command -v "${CHROMIUM:-chromium}" >/dev/null || browser=chromium
+# shellcheck disable=SC2086  # one package or none
+exec deploy/node-packages.sh tests/page "$folder" $browser

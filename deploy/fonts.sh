@@ -8,18 +8,5 @@ fonts-dejavu-core fonts-dejavu-extra fonts-liberation fonts-freefont-ttf fonts-u
 fonts-firacode fonts-jetbrains-mono fonts-b612 fonts-terminus-otb fonts-unifont fonts-vlgothic fonts-croscore fonts-crosextra-carlito
 fonts-cabin fonts-oxygen fonts-sil-andika fonts-inconsolata fonts-anonymous-pro fonts-play fonts-junction fonts-league-spartan fonts-karla
 fonts-clear-sans fonts-monofur fonts-mononoki fonts-go fonts-ocr-a fonts-ocr-b fonts-texgyre fonts-tlwg-garuda-ttf"
-as_root=$([ "$(id -u)" = 0 ] || echo sudo)
-missing=
-for package in $debian; do
-    dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing="$missing $package"
-done
-command -v npm >/dev/null || missing="$missing npm"
-if [ -n "$missing" ]; then
-    echo "installing$missing"
-    $as_root apt-get update -q >/dev/null
-    # shellcheck disable=SC2086  # a list
-    $as_root apt-get install -y -q --no-install-recommends $missing >/dev/null
-fi
-mkdir -p "$folder"
-cp engines/fonts/package.json engines/fonts/package-lock.json engines/fonts/.npmrc "$folder"
-(cd "$folder" && npm ci --ignore-scripts --no-audit --no-fund)
+# shellcheck disable=SC2086  # a list
+exec deploy/node-packages.sh engines/fonts "$folder" $debian

@@ -1,8 +1,8 @@
 """card.json: what the weights are, how they were made, from what, under which terms, and how good they are.
 
 Keys: name, created, files {name: sha256, bytes, input, outputs, and made_from where another file was the source}, quantised
-{screens, seed, percentile, float}, training {commands, recipe, seed, minutes, steps}, data [{name, kind, licence, count}], threshold
-(0..255, on the uint8 score map; a file may have its own), scores.
+{screens, seed, frames, percentile, float}, training {commands, recipe, seed, minutes, steps}, data [{name, kind, licence, count}],
+threshold (0..255, on the uint8 score map; a file may have its own), scores.
 """
 
 from __future__ import annotations
