@@ -14,7 +14,7 @@ from engines.synth.canvas import Colour, Picture, blend, dilate
 from engines.synth.fonts import FontBook
 
 LEAST_CONTRAST = 14.0  # grey levels; fainter ink is neither asked for nor punished
-SPLIT_GAP = 1.4  # a gap wider than this many heights parts a line into two boxes
+SPLIT_GAP = 1.0  # a gap wider than this many heights parts a line into two boxes
 BLACK: Colour = (0, 0, 0)
 
 
