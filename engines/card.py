@@ -2,7 +2,7 @@
 
 Keys: name, created, files {name: sha256, bytes, input, outputs, and made_from where another file was the source}, quantised
 {screens, seed, frames, percentile, float}, training {commands, recipe, seed, minutes, steps}, data [{name, kind, licence, count}],
-threshold (0..255, on the uint8 score map; a file may have its own), scores.
+threshold (0..255, on the uint8 score map), scores.
 """
 
 from __future__ import annotations
@@ -33,12 +33,10 @@ class FileCard(TypedDict):
     outputs: dict[str, list[int]]
 
 
-class VariantCard(FileCard, total=False):
-    """The same network in another precision; made_from : sha256 of the FP32 file it was made from; threshold : its own, where
-    quantising moved the scores."""
+class VariantCard(FileCard):
+    """The same network in another precision; made_from : sha256 of the FP32 file it was made from."""
 
     made_from: str
-    threshold: int
 
 
 @dataclass(frozen=True)
@@ -66,12 +64,9 @@ def file_card(path: Path, shape: list[int], outputs: dict[str, list[int]]) -> Fi
     return {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content), "input": shape, "outputs": outputs}
 
 
-def variant_card(path: Path, original: FileCard, threshold: int | None = None) -> VariantCard:
+def variant_card(path: Path, original: FileCard) -> VariantCard:
     """Of a file with the ports of `original`."""
-    entry = cast(VariantCard, file_card(path, original["input"], original["outputs"]) | {"made_from": original["sha256"]})
-    if threshold:
-        entry["threshold"] = threshold
-    return entry
+    return cast(VariantCard, file_card(path, original["input"], original["outputs"]) | {"made_from": original["sha256"]})
 
 
 def data_entries(sources: Path | None, fonts: list[Path]) -> list[DataEntry]:

@@ -2,14 +2,16 @@
 
     python -m engines.quantize engines/weights
 
-east-mask-int8.onnx       FP32 and explicit Q/DQ, opset 17: TensorRT 8.6 and 10.3 (their FP16 and INT8 flags do the rest), OpenVINO
+east-mask-uint8.onnx      FP32 and Q/DQ with uint8 between the layers, opset 17: OpenVINO, whose products are of uint8 and int8 (VNNI).
+                          After a ReLU no step is spent on negative values, so its scores lie closest to the floats'
+east-mask-int8.onnx       FP32 and explicit Q/DQ, opset 17: TensorRT 8.6 and 10.3 (their FP16 and INT8 flags do the rest)
 east-mask-fp16.onnx       FP16 throughout, opset 19: strongly typed TensorRT (10.12 and later)
 east-mask-int8-fp16.onnx  FP16 and explicit Q/DQ with FP16 scales, opset 19: the same
 
-Symmetric int8 everywhere, one scale a channel for weights, one a tensor for what flows, found on drawn screens. Q/DQ stand where
-TensorRT wants them: on what goes into a convolution, on the shortcut of a residual sum and not on its other side (so that
-convolution, sum and ReLU become one kernel), behind a Concat, which so has one scale for all its inputs. The score head and
-everything around the network (normalisation, sigmoid, growth) are not quantised.
+Weights are symmetric int8, one scale a channel; what flows has one scale a tensor, found on drawn screens, and is symmetric int8 too
+but for OpenVINO. Q/DQ stand where TensorRT wants them: on what goes into a convolution, on the shortcut of a residual sum and not on
+its other side (so that convolution, sum and ReLU become one kernel), behind a Concat, which so has one scale for all its inputs. The
+score head and everything around the network (normalisation, sigmoid, growth) are not quantised.
 """
 
 from __future__ import annotations
@@ -37,21 +39,24 @@ from engines.synth.canvas import Picture
 from engines.synth.fonts import FontBook, find_faces, system_faces
 from engines.synth.screens import ASPECTS, draw_screen
 
-INT8_FILE, FP16_FILE, INT8_FP16_FILE = "east-mask-int8.onnx", "east-mask-fp16.onnx", "east-mask-int8-fp16.onnx"
+UINT8_FILE, INT8_FILE = "east-mask-uint8.onnx", "east-mask-int8.onnx"
+FP16_FILE, INT8_FP16_FILE = "east-mask-fp16.onnx", "east-mask-int8-fp16.onnx"
 HALF_OPSET = 19  # the first whose Q/DQ take FP16 scales
 KEPT = ("/network/score/",)
 QUANTISED = ["Conv", "Add"]
 PERCENTILE = 99.9999  # of what flows that a scale reaches; on 120 drawn screens entropy lost 0.011 recall, the extremes 0.010, this none
 SETTINGS = {
     "CalibPercentile": PERCENTILE,
-    "ActivationSymmetric": True,  # TensorRT takes no zero point
     "WeightSymmetric": True,
-    "QuantizeBias": False,  # nor an int32 bias
+    "QuantizeBias": False,  # TensorRT takes no int32 bias
+    "OpTypesToExcludeOutputQuantization": QUANTISED,  # a pair between a convolution and its ReLU would keep them apart
+    "CalibStridedMinMax": 1,  # one picture at a time, or all their activations lie in memory at once
+}
+FOR_TENSORRT = SETTINGS | {
+    "ActivationSymmetric": True,  # TensorRT takes no zero point
     "AddQDQPairToWeight": True,  # float weights before Q/DQ: what TensorRT 8.6 takes
     "DedicatedQDQPair": False,
-    "OpTypesToExcludeOutputQuantization": QUANTISED,  # a pair between a convolution and its ReLU would keep them apart
     "QDQDisableWeightAdjustForInt32Bias": True,
-    "CalibStridedMinMax": 1,  # one picture at a time, or all their activations lie in memory at once
 }
 
 
@@ -113,8 +118,13 @@ def read_model(path: Path) -> ModelProto:
     return onnx.shape_inference.infer_shapes(model, strict_mode=True)
 
 
-def quantised(model: ModelProto, screens: CalibrationDataReader, kept: tuple[str, ...] = KEPT) -> ModelProto:
-    """The model with Q/DQ pairs; kept : beginnings of the names of nodes that stay in float."""
+def quantised(model: ModelProto, screens: CalibrationDataReader, unsigned: bool = False, kept: tuple[str, ...] = KEPT) -> ModelProto:
+    """The model with Q/DQ pairs.
+
+    unsigned : uint8 with a zero point for what flows, for OpenVINO; otherwise symmetric int8
+    kept : beginnings of the names of nodes that stay in float
+    """
+    flowing, settings = (QuantType.QUInt8, SETTINGS) if unsigned else (QuantType.QInt8, FOR_TENSORRT)
     left_out = [node.name for node in model.graph.node if node.name.startswith(kept)]
     with tempfile.TemporaryDirectory() as folder:
         source, path = Path(folder) / "float.onnx", Path(folder) / "quantised.onnx"
@@ -122,8 +132,8 @@ def quantised(model: ModelProto, screens: CalibrationDataReader, kept: tuple[str
         with contextlib.redirect_stdout(io.StringIO()):  # it reports every picture
             quantize_static(
                 source, path, screens, quant_format=QuantFormat.QDQ, op_types_to_quantize=QUANTISED, per_channel=True,
-                activation_type=QuantType.QInt8, weight_type=QuantType.QInt8, nodes_to_exclude=left_out,
-                calibrate_method=CalibrationMethod.Percentile, extra_options=SETTINGS | {"TensorQuantOverrides": _whole_input(model)},
+                activation_type=flowing, weight_type=QuantType.QInt8, nodes_to_exclude=left_out,
+                calibrate_method=CalibrationMethod.Percentile, extra_options=settings | {"TensorQuantOverrides": _whole_input(model)},
             )  # fmt: skip
         found = onnx.load(str(path))
     free_bodies(found)
@@ -176,11 +186,11 @@ def halved(model: ModelProto) -> ModelProto:
 
 
 def write_variants(folder: Path, calibration: Calibration, book: FontBook, store: Backgrounds) -> list[Path]:
-    """The three files beside east-mask.onnx."""
+    """The four files beside east-mask.onnx."""
     model = read_model(folder / MASK_FILE)
     height, width = (dimension.dim_value for dimension in model.graph.input[0].type.tensor_type.shape.dim[1:3])
-    int8 = quantised(model, Screens(calibration, (height, width), book, store))
-    files = {INT8_FILE: int8, FP16_FILE: halved(model), INT8_FP16_FILE: halved(int8)}
+    int8, uint8 = (quantised(model, Screens(calibration, (height, width), book, store), unsigned) for unsigned in (False, True))
+    files = {UINT8_FILE: uint8, INT8_FILE: int8, FP16_FILE: halved(model), INT8_FP16_FILE: halved(int8)}
     for name, variant in files.items():
         onnx.save(variant, str(folder / name))
     return [folder / name for name in files]
@@ -193,7 +203,6 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--seed", type=int, default=Calibration.seed, help=f"which screens (default {Calibration.seed})")
     parser.add_argument("--fonts", type=Path, action="append", default=[], help="font folder (default: the machine's own fonts)")
     parser.add_argument("--frames", type=Path, help="folder of endoscopic frames without text (default: procedural scenes)")
-    parser.add_argument("--threshold", type=int, help=f"for {INT8_FILE} alone, where its scores came out higher (default: the card's)")
     args = parser.parse_args(arguments)
     if args.count < 1:
         parser.error(f"--count is {args.count}, must be at least 1")
@@ -202,8 +211,7 @@ def main(arguments: list[str] | None = None) -> None:
     book = FontBook.of(find_faces(args.fonts) if args.fonts else system_faces())
     store = Backgrounds.load(args.frames, None)
     paths = write_variants(args.folder, Calibration(args.count, args.seed), book, store)
-    original, own = card["files"][MASK_FILE], {INT8_FILE: args.threshold}
-    files = {path.name: variant_card(path, original, own.get(path.name)) for path in paths}
+    files = {path.name: variant_card(path, card["files"][MASK_FILE]) for path in paths}
     facts = {"screens": args.count, "seed": args.seed, "frames": len(store.frames), "percentile": PERCENTILE, "float": list(KEPT)}
     add_variants(args.folder / CARD_FILE, files, facts)
     for name, entry in files.items():

@@ -14,7 +14,8 @@ from appliance.types import Mode, Precision
 WEIGHTS = Path(__file__).parents[2] / "engines" / "weights"
 RESTORE = "restore it with git checkout engines/weights"
 MODEL_FILES: dict[Mode, str] = {"mask": "east-mask.onnx", "boxes": "east-boxes.onnx"}
-INT8_FILES: dict[Mode, str] = {"mask": "east-mask-int8.onnx"}
+INT8_FILES: dict[Mode, str] = {"mask": "east-mask-uint8.onnx"}
+"""For OpenVINO, which multiplies uint8 by int8; TensorRT finds its own files beside the floats."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ def load_model(mode: Mode, folder: Path = WEIGHTS, precision: Precision = "float
     try:
         card: dict[str, Any] = json.loads(card_path.read_text("utf-8"))
         entry = card["files"][path.name]
-        expected, threshold = str(entry["sha256"]), int(entry.get("threshold", card["threshold"]))
+        expected, threshold = str(entry["sha256"]), int(card["threshold"])
         actual = hashlib.sha256(path.read_bytes()).hexdigest()
     except OSError as error:
         raise BadConfig("weights", f"{error.filename} cannot be read ({error.strerror}); {RESTORE}") from error

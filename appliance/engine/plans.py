@@ -101,7 +101,7 @@ class Choice:
 
 def family(model: Path) -> str:
     """The model's name, whichever of its files is given: "east-mask" of east-mask-int8.onnx."""
-    return re.sub(r"(-int8)?(-fp16)?$", "", model.stem)
+    return re.sub(r"(-u?int8)?(-fp16)?$", "", model.stem)
 
 
 def sources(model: Path, is_strongly_typed: bool, wanted: str = "auto") -> list[Source]:

@@ -19,13 +19,14 @@ from onnx import numpy_helper
 
 from engines.card import CARD_FILE, MASK_FILE, WEIGHTS, read_card
 from engines.evaluate.methods import Network
-from engines.quantize import FP16_FILE, HALF_OPSET, INT8_FILE, INT8_FP16_FILE, free_bodies, main, read_model
+from engines.quantize import FP16_FILE, HALF_OPSET, INT8_FILE, INT8_FP16_FILE, UINT8_FILE, free_bodies, main, read_model
 from engines.synth.backgrounds import Backgrounds
 from engines.synth.fonts import FontBook, find_faces
 from engines.synth.screens import draw_screen
 
 pytestmark = pytest.mark.train
-QUANTISED = [INT8_FILE, INT8_FP16_FILE]
+QUANTISED = [INT8_FILE, INT8_FP16_FILE]  # for TensorRT
+VARIANTS = [UINT8_FILE, *QUANTISED, FP16_FILE]
 
 
 class Net:
@@ -121,30 +122,50 @@ def test_the_first_convolution_reaches_the_whites(folder):
 
 
 def test_the_picture_is_made_float_before_anything_else(folder):
-    for name in (MASK_FILE, INT8_FILE, FP16_FILE, INT8_FP16_FILE):
+    for name in (MASK_FILE, *VARIANTS):
         net = Net(folder / name)
         assert [node.op_type for node in net.nodes if "pixels" in node.input] == ["Cast"]
 
 
-@pytest.mark.parametrize(("name", "opset"), [(INT8_FILE, 17), (FP16_FILE, HALF_OPSET), (INT8_FP16_FILE, HALF_OPSET)])
+@pytest.mark.parametrize(("name", "opset"), [(UINT8_FILE, 17), (INT8_FILE, 17), (FP16_FILE, HALF_OPSET), (INT8_FP16_FILE, HALF_OPSET)])
 def test_opset_and_precision_are_as_said(folder, name, opset):
     net = Net(folder / name)
     assert net.opset == opset
     assert {one.domain for one in net.model.opset_import} <= {"", "ai.onnx"}
     types = {value.dtype.name for key, value in net.constants.items() if not any(key in node.input for node in net.of("Resize"))}
-    assert types <= ({"float32", "int8", "int64"} if name == INT8_FILE else {"float16", "int8", "int64"})
+    flowing = {"uint8"} if name == UINT8_FILE else set()
+    assert types <= {"float32" if opset == 17 else "float16", "int8", "int64"} | flowing
 
 
-@pytest.mark.parametrize("name", [INT8_FILE, FP16_FILE, INT8_FP16_FILE])
+def test_openvino_gets_uint8_between_the_layers_and_int8_weights(folder):
+    """One scale a channel for weights, without a zero point; nothing but the head and what stands around the network in float."""
+    net = Net(folder / UINT8_FILE)
+    for node in net.of("QuantizeLinear"):
+        assert net.constants[node.input[2]].dtype == np.uint8 and net.constants[node.input[1]].ndim == 0
+    convolutions = net.of("Conv")
+    for node in convolutions[:-1]:
+        weights = net.makers[node.input[1]]
+        assert weights.op_type == "DequantizeLinear" and net.constants[weights.input[0]].dtype == np.int8
+        assert not net.constants[weights.input[2]].any() and net.constants[weights.input[1]].ndim == 1
+        assert net.maker(node.input[0]) == "DequantizeLinear"
+    assert convolutions[-1].name.startswith("/network/score/") and net.maker(convolutions[-1].input[0]) == "Relu"
+
+
+@pytest.mark.parametrize("name", VARIANTS)
 def test_the_weights_are_those_of_the_fp32_file(folder, name):
     original, variant = Net(folder / MASK_FILE), Net(folder / name)
     for key, value in original.constants.items():
-        if key.startswith("network."):
+        if not key.startswith("network."):
+            continue
+        if f"{key}_quantized" in variant.constants:
+            scale = variant.constants[f"{key}_scale"].reshape(-1, 1, 1, 1)
+            assert (np.abs(variant.constants[f"{key}_quantized"] * scale - value) <= 0.501 * scale).all(), f"{key}: the variant is stale"
+        else:
             assert np.allclose(variant.constants[key], value, rtol=1e-3, atol=1e-6), f"{key}: the variant is stale"
 
 
 # one score on the other side of the threshold is nine cells, for the map is grown; FP16's scores themselves are off by 2 at most
-LIMITS = [(INT8_FILE, 255, 1.0, 0.95), (FP16_FILE, 2, 0.01, 0.99), (INT8_FP16_FILE, 255, 1.0, 0.95)]
+LIMITS = [(UINT8_FILE, 255, 1.0, 0.95), (INT8_FILE, 255, 1.0, 0.95), (FP16_FILE, 2, 0.01, 0.99), (INT8_FP16_FILE, 255, 1.0, 0.95)]
 
 
 @pytest.mark.parametrize(("name", "most", "mean", "agree"), LIMITS)
@@ -162,7 +183,7 @@ def test_variants_find_what_the_fp32_file_finds(tmp_path, name, most, mean, agre
 def test_the_card_names_the_variants_and_their_source(tiny):
     card = json.loads((tiny / CARD_FILE).read_text())
     assert set(card["files"]) == {path.name for path in tiny.glob("*.onnx")}
-    assert {card["files"][name]["made_from"] for name in (INT8_FILE, FP16_FILE, INT8_FP16_FILE)} == {card["files"][MASK_FILE]["sha256"]}
+    assert {card["files"][name]["made_from"] for name in VARIANTS} == {card["files"][MASK_FILE]["sha256"]}
     assert card["quantised"]["screens"] == 2
 
 

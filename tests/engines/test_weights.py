@@ -21,7 +21,7 @@ def card():
     return json.loads((WEIGHTS / "card.json").read_text(encoding="utf-8"))
 
 
-VARIANTS = ["east-mask-int8.onnx", "east-mask-fp16.onnx", "east-mask-int8-fp16.onnx"]
+VARIANTS = ["east-mask-uint8.onnx", "east-mask-int8.onnx", "east-mask-fp16.onnx", "east-mask-int8-fp16.onnx"]
 
 
 @pytest.mark.parametrize("name", ["east-mask.onnx", "east-boxes.onnx", *VARIANTS])
