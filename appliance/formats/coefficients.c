@@ -302,6 +302,8 @@ static int encode(Picture *picture, Target *target) {
     info.jpeg_height = info.image_height;
     info.min_DCT_h_scaled_size = info.min_DCT_v_scaled_size = DCTSIZE;
 #endif
+    if (is_single(picture)) /* they mean nothing, and TurboJPEG writes it so too */
+        info.comp_info[0].h_samp_factor = info.comp_info[0].v_samp_factor = 1;
     jpeg_write_coefficients(&info, jpeg_read_coefficients(&picture->source));
     jpeg_finish_compress(&info);
     jpeg_destroy_compress(&info);
