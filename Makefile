@@ -57,8 +57,8 @@ bench: $(BENCH_VENV)/.bench
 
 setup: $(VENV)/.box
 
-$(VENV)/.box: requirements/box.lock pyproject.toml
-	deploy/system-packages.sh $(PYTHON)
+$(VENV)/.box: requirements/box.lock pyproject.toml appliance/formats/coefficients.c
+	deploy/system-packages.sh $(PYTHON) compiler
 	$(VENV)/bin/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
 	$(VENV)/bin/python $(PIP) --require-hashes -r requirements/box.lock
 	$(VENV)/bin/python $(PIP) --no-deps --no-build-isolation -e .
@@ -69,7 +69,7 @@ jetson: $(VENV)/.jetson
 
 $(VENV)/.jetson: requirements/jetson.lock
 	@test -x $(CUDA)/bin/nvcc || { echo "no $(CUDA)/bin/nvcc: apt-get install nvidia-jetpack, or name CUDA=" >&2; exit 1; }
-	deploy/system-packages.sh $(PYTHON)
+	deploy/system-packages.sh $(PYTHON) compiler
 	grep -qs "include-system-site-packages = true" $(VENV)/pyvenv.cfg || $(PYTHON) -m venv --clear --system-site-packages $(VENV)
 	$(MAKE) setup
 	PATH=$(CUDA)/bin:$$PATH CUDA_ROOT=$(CUDA) $(VENV)/bin/python $(PIP) --require-hashes -r requirements/jetson.lock
@@ -85,15 +85,15 @@ $(VENV)/.page: $(VENV)/.dev requirements/page.lock tests/page/package-lock.json 
 	touch $@
 
 $(TRAIN_VENV)/.train: requirements/train.lock pyproject.toml
-	deploy/system-packages.sh $(PYTHON)
+	deploy/system-packages.sh $(PYTHON) compiler
 	$(TRAIN_VENV)/bin/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(TRAIN_VENV)
 	$(TRAIN_VENV)/bin/python $(PIP) --require-hashes -r requirements/train.lock
 	$(TRAIN_VENV)/bin/python $(PIP) torch==2.13.0
 	$(TRAIN_VENV)/bin/python $(PIP) --no-deps --no-build-isolation -e .
 	touch $@
 
-$(BENCH_VENV)/.bench: requirements/bench.lock pyproject.toml
-	deploy/system-packages.sh $(PYTHON) tesseract
+$(BENCH_VENV)/.bench: requirements/bench.lock pyproject.toml appliance/formats/coefficients.c
+	deploy/system-packages.sh $(PYTHON) compiler tesseract
 	$(BENCH_VENV)/bin/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(BENCH_VENV)
 	$(BENCH_VENV)/bin/python $(PIP) --no-deps --require-hashes -r requirements/bench.lock
 	$(BENCH_VENV)/bin/python $(PIP) torch==2.13.0
@@ -136,4 +136,4 @@ lock:
 LOCK = --quiet --upgrade --universal --python-version 3.10 --generate-hashes --no-emit-index-url --no-header
 
 clean:
-	rm -rf $(VENV) $(TRAIN_VENV) $(BENCH_VENV) .venv-lock .mypy_cache .ruff_cache .pytest_cache *.egg-info
+	rm -rf $(VENV) $(TRAIN_VENV) $(BENCH_VENV) .venv-lock .mypy_cache .ruff_cache .pytest_cache *.egg-info build appliance/formats/*.so

@@ -56,12 +56,12 @@ def _libraries() -> Iterator[Check]:
 
 
 def _turbojpeg() -> Check:
-    from appliance.formats.turbo import library_version
+    from appliance.formats import coefficients, turbo
 
     try:
-        return Check("libturbojpeg", "ok", library_version())
+        return Check("libturbojpeg", "ok", f"{turbo.library_version()}, built with libjpeg-turbo {coefficients.library_version()}")
     except AnonBoxError as error:
-        return Check("libturbojpeg", "failed", str(error), "apt-get install libturbojpeg0 (Ubuntu: libturbojpeg)")
+        return Check("libturbojpeg", "failed", str(error), "deploy/system-packages.sh python3 compiler, then `make setup`")
 
 
 def _optional(module: str, name: str, without: str) -> Check:

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# bundle.sh [--sign KEY] [OUT]: packs this version for boxes without internet, for machines like this one (processor, Python).
+# bundle.sh [--sign KEY] [OUT]: packs this version for boxes without internet, for machines like this one: processor, Python, distribution.
 #
 #   --sign KEY   an SSH private key; boxes take the bundle as an update when its public half is in their /etc/anonbox/update-signers
 #   OUT          where the bundle goes; default: dist
 #
-# In the bundle: the program, every wheel it needs as locked, SHA256SUMS of all files with its signature, and sbom.cdx.json, what it is
-# made of (CycloneDX). On the box: tar -xf BUNDLE && sudo BUNDLE-FOLDER/deploy/install.sh, or anonbox update BUNDLE.
+# In the bundle: the program, every wheel it needs as locked and its own, so that a box needs no compiler; SHA256SUMS of all files with
+# its signature; and sbom.cdx.json, what it is made of (CycloneDX). On the box: tar -xf BUNDLE && sudo BUNDLE-FOLDER/deploy/install.sh, or anonbox update BUNDLE.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -24,7 +24,7 @@ main() {
     trap 'rm -rf "$scratch"' EXIT # a global: the trap runs after this function
     mkdir "$scratch/$name"
     # shellcheck disable=SC2086  # a list
-    (cd "$here" && find $parts -type f ! -path '*/__pycache__/*' ! -path '*.egg-info/*' -print0 | xargs -0 cp --parents -t "$scratch/$name")
+    (cd "$here" && find $parts "${unbuilt[@]}" -print0 | xargs -0 cp --parents -t "$scratch/$name")
     say "wheels"
     "$python" -m venv "$scratch/tools"
     "$scratch/tools/bin/python" -m pip --disable-pip-version-check download --quiet --only-binary :all: --require-hashes \
@@ -33,6 +33,10 @@ main() {
     "$python" -m venv "$scratch/trial"
     "$scratch/trial/bin/python" -m pip --disable-pip-version-check install --quiet --no-index --find-links "$scratch/$name/wheels" \
         --require-hashes -r "$here/requirements/box.lock"
+    say "the program's own wheel"
+    cp -r "$scratch/$name" "$scratch/source"
+    "$scratch/trial/bin/python" -m pip --disable-pip-version-check wheel --quiet --no-index --no-deps --no-build-isolation \
+        -w "$scratch/$name/wheels" "$scratch/source"
     "$scratch/tools/bin/python" -m pip --disable-pip-version-check install --quiet --require-hashes -r "$here/requirements/bundle.lock"
     "$scratch/tools/bin/cyclonedx-py" environment --pyproject "$here/pyproject.toml" --output-reproducible \
         -o "$scratch/$name/sbom.cdx.json" "$scratch/trial/bin/python"

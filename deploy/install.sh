@@ -14,6 +14,7 @@ opt=/opt/anonbox
 etc=/etc/anonbox
 box=/var/lib/anonbox
 python=${PYTHON:-python3}
+unbuilt=(-type f ! -path '*/__pycache__/*' ! -path '*.egg-info/*' ! -name '*.so')
 parts="appliance engines deploy systemd requirements pyproject.toml README.md LICENSE"
 services="anonbox.service anonbox-page.socket"
 
@@ -71,7 +72,8 @@ fail() {
 
 # Debian packages; those a machine without network lacks are named by the step that needs them
 install_packages() {
-    "$here/deploy/system-packages.sh" "$python"
+    # shellcheck disable=SC2046  # one word or none: a bundle has the program built
+    "$here/deploy/system-packages.sh" "$python" $([ -d "$here/wheels" ] || echo compiler)
     command -v smbd >/dev/null && return
     if [ -d "$here/wheels" ]; then
         say "samba is not installed: the box serves no share. apt-get install samba, then install again"
@@ -85,7 +87,7 @@ version_of() {
     local number hash
     number=$(sed -n 's/^__version__ = "\(.*\)"/\1/p' "$1/appliance/__init__.py")
     # shellcheck disable=SC2086  # a list
-    hash=$(cd "$1" && find $parts -type f ! -path '*/__pycache__/*' ! -path '*.egg-info/*' -print0 | LC_ALL=C sort -z | xargs -0 sha256sum | sha256sum)
+    hash=$(cd "$1" && find $parts "${unbuilt[@]}" -print0 | LC_ALL=C sort -z | xargs -0 sha256sum | sha256sum)
     echo "$number-${hash:0:10}"
 }
 
@@ -93,7 +95,7 @@ is_jetson() { [ -e /etc/nv_tegra_release ] || grep -qs tegra /proc/device-tree/c
 
 # the folder of one version: a virtual environment with the program in it, and beside it what systemd and udev read. Root's, read-only.
 build() {
-    local folder=$1 scratch from=()
+    local folder=$1 scratch program from=()
     [ ! -d "$here/wheels" ] || from=(--no-index --find-links "$here/wheels")
     rm -rf "$folder"
     mkdir -p "$(dirname "$folder")"
@@ -102,10 +104,12 @@ build() {
     scratch=$(mktemp -d)
     # shellcheck disable=SC2086  # a list
     (cd "$here" && cp -r $parts "$scratch")
+    program=$scratch # to be built, which needs a compiler, unless a bundle brings it
+    [ ! -d "$here/wheels" ] || program=$(echo "$here"/wheels/anonbox-*.whl)
     (
         umask 022
         "$folder/bin/python" -m pip --disable-pip-version-check install --quiet "${from[@]}" --require-hashes -r "$here/requirements/box.lock"
-        "$folder/bin/python" -m pip --disable-pip-version-check install --quiet "${from[@]}" --no-deps --no-build-isolation "$scratch"
+        "$folder/bin/python" -m pip --disable-pip-version-check install --quiet "${from[@]}" --no-deps --no-build-isolation "$program"
     )
     cp -r "$here/deploy" "$here/systemd" "$here/README.md" "$here/LICENSE" "$folder"
     [ ! -e "$here/sbom.cdx.json" ] || cp "$here/sbom.cdx.json" "$folder"

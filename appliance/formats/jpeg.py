@@ -1,7 +1,8 @@
 """JPEG: masked in the DCT domain, every coefficient outside the mask as the camera stored it.
 
-Read: the markers are cleaned first (markers.py), then libjpeg sees the rest. Written: always baseline Huffman with the standard
-tables, whatever the source was: a progressive file would cost several times the time and gain nothing here. No restart markers.
+Read: the markers are cleaned first (markers.py), then libjpeg decodes the rest, once for pixels and coefficients. Written: always
+baseline Huffman with the standard tables, whatever the source was: a progressive file would cost several times the time and gain
+nothing here. No restart markers.
 
 Orientation is applied when the file is opened, so that all that follows knows one upright JPEG only: losslessly where the sides
 are whole MCUs, else by decoding and encoding at the highest fidelity JPEG has, every quantisation step 1 and chroma in full. That
@@ -18,11 +19,11 @@ from dataclasses import dataclass, replace
 from io import BytesIO
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
 from appliance.errors import BadFile
-from appliance.formats import exif, markers, turbo
+from appliance.formats import coefficients, exif, markers, turbo
+from appliance.formats.coefficients import Coefficients
 from appliance.formats.common import PROFILE_DROPPED, Darkened, Limits, check_pixels, check_request, matching
 from appliance.formats.markers import Component, Jpeg
 from appliance.types import Mask, Pixels
@@ -48,6 +49,9 @@ _MOST_OFF = 6
 
 _DARKEST = 1024
 """8 * 128: a DC coefficient of so much below zero is black, T.81 A.3.1 and A.3.3."""
+
+_FULL = 8
+"""The picture's own size, in eighths."""
 
 TURNED_LOSSLESSLY = "orientation applied without loss"
 TURNED_BY_PIXELS = "orientation applied by pixels: the picture was encoded anew at the highest fidelity"
@@ -97,21 +101,10 @@ def _upright(parsed: Jpeg, colorspace: str) -> tuple[Jpeg, str]:
     if not (whole and readable):
         return _encoded_anew(parsed, colorspace), TURNED_BY_PIXELS
     try:
-        return markers.parse(turbo.transform(parsed.clean, _refuse_wild_row, operation=_OPERATIONS[value])), TURNED_LOSSLESSLY
+        Coefficients(parsed.clean, _FULL)  # libjpeg-turbo would turn wild coefficients into nonsense
+        return markers.parse(turbo.transform(parsed.clean, _OPERATIONS[value])), TURNED_LOSSLESSLY
     except turbo.TurboError as error:
         raise _refusal(error) from error
-
-
-def _refuse_wild_row(_component: int, _row: int, blocks: turbo.Coefficients) -> None:
-    _refuse_wild(blocks)
-
-
-def _refuse_wild(blocks: turbo.Coefficients) -> None:
-    """Broken data decode to values that baseline has no code for (T.81 tables F.1 and F.2); libjpeg-turbo's fast encoder does not
-    look and would write nonsense. Raises BadFile."""
-    low, high = blocks.min(), blocks.max()
-    if high > 1023 or low < -1024 or (low == -1024 and blocks[:, 1:].min() == -1024):
-        raise BadFile("damaged", "the JPEG is damaged: a DCT coefficient is beyond what 8-bit pictures can have")
 
 
 def _encoded_anew(parsed: Jpeg, colorspace: str) -> Jpeg:
@@ -155,6 +148,38 @@ def _side(component: Component, high: int, wide: int, num: int) -> int:
     return side
 
 
+class _Stream:
+    """A cleaned JPEG, entropy-decoded when it is first needed, and once: for its coefficients and for its pixels at one scale."""
+
+    def __init__(self, data: bytes, decoded: Coefficients | None = None) -> None:
+        self.data = data
+        self._decoded = decoded
+
+    def coefficients(self) -> Coefficients:
+        """Raises BadFile."""
+        if self._decoded is None:
+            self._decoded = self._opened(_FULL)
+        return self._decoded
+
+    def read(self, num: int, out: Pixels) -> None:
+        """Raises BadFile."""
+        if self._decoded is None and num >= coefficients.SMALLEST:
+            self._decoded = self._opened(num)
+        try:
+            if self._decoded is not None and self._decoded.num == num:
+                self._decoded.read(out)
+            else:
+                turbo.decode(self.data, out)
+        except turbo.TurboError as error:
+            raise _refusal(error) from error
+
+    def _opened(self, num: int) -> Coefficients:
+        try:
+            return Coefficients(self.data, num)
+        except turbo.TurboError as error:
+            raise _refusal(error) from error
+
+
 @dataclass(frozen=True, eq=False)
 class JpegPage:
     """The one page of a JPEG; the grid of its masks is that of its MCUs.
@@ -162,7 +187,7 @@ class JpegPage:
     source : the page whose coefficients, black under the mask, this one was found to have
     """
 
-    data: bytes
+    stream: _Stream
     size: tuple[int, int]
     cell: tuple[int, int]
     components: tuple[Component, ...]
@@ -176,67 +201,43 @@ class JpegPage:
     def read(self, num: int, out: Pixels, rendering: int = 0) -> None:
         """Decode at num/8 into out, (ceil(height * num / 8), ceil(width * num / 8), 3), which may be a view. Raises BadFile."""
         check_request(self, num, out, rendering)
-        try:
-            turbo.decode(self.data, out)
-        except turbo.TurboError as error:
-            raise _refusal(error) from error
+        self.stream.read(num, out)
 
 
 class JpegPicture:
-    """An upright JPEG. Coefficients are kept from the first pass over them, so that the source is entropy-decoded only once."""
+    """An upright JPEG."""
 
     format = "jpeg"
 
     def __init__(self, parsed: Jpeg, colorspace: str, notes: tuple[str, ...] = ()) -> None:
         self.notes = notes
-        self.pages = (JpegPage(parsed.clean, (parsed.height, parsed.width), parsed.mcu, parsed.components),)
+        self.pages = (JpegPage(_Stream(parsed.clean), (parsed.height, parsed.width), parsed.mcu, parsed.components),)
         self._parsed = parsed
         self._colorspace = colorspace
-        self._source: list[NDArray[np.int16]] | None = None
 
     def rewrite(self, masks: Sequence[Mask]) -> bytes:
         """The picture with the covered MCUs black in every component. Raises BadFile."""
-        (mask,) = matching(masks, self.pages)
-        covered, black = self._covered(mask), self._black()
-        source = self._room() if self._source is None else None
-
-        def blacken(component: int, row: int, blocks: turbo.Coefficients) -> None:
-            if source is not None:
-                source[component][row] = blocks
-            hit = covered[component][row]
-            if hit.any():
-                blocks[hit] = black[component]
-
-        finished = self._transform(blacken, output=True)
-        for plane in source or ():  # at once, which takes a tenth of the time of row by row
-            _refuse_wild(plane.reshape(-1, turbo.BLOCK))
-        self._source = source or self._source
-        return finished
+        (mask,), (page,) = matching(masks, self.pages), self.pages
+        try:
+            return page.stream.coefficients().write(mask.cells, self._black())
+        except turbo.TurboError as error:
+            raise _refusal(error) from error
 
     def check(self, finished: bytes, masks: Sequence[Mask]) -> JpegPicture:
         """Read the finished bytes back: every coefficient must be the source's, or black under the mask; without what decoding does
         not need the file must be the same to the byte, and libjpeg must find nothing odd in it. (It does not see up to four bytes of
         padding after the last MCU, its bit buffer; writing the file once more would, for a third of the time of all this.)
         Raises BadFile("not-faithful")."""
-        (mask,) = matching(masks, self.pages)
-        again = self._reopened(finished)
-        covered, black, source = self._covered(mask), again._black(), self._coefficients()
-        left = sum(len(plane) for plane in source)
-
-        def compare(component: int, row: int, blocks: turbo.Coefficients) -> None:
-            nonlocal left
-            left -= 1
-            expected, hit = source[component][row], covered[component][row]
-            if hit.any():
-                expected = expected.copy()
-                expected[hit] = black[component]
-            if blocks.tobytes() != expected.tobytes():  # in 3 us a row; array_equal takes 5
-                raise BadFile("not-faithful", f"the finished JPEG differs from its source in component {component}, row of blocks {row}")
-
-        again._transform(compare, output=False, strict=True)
-        if left:
-            raise BadFile("not-faithful", f"the finished JPEG lacks {left} rows of blocks")
-        again.pages = (replace(again.pages[0], source=Darkened(self.pages[0], mask)),)
+        (mask,), (page,) = matching(masks, self.pages), self.pages
+        again, source = self._reopened(finished), page.stream.coefficients()
+        try:
+            decoded = Coefficients(finished, source.num, strict=True)
+            place = source.difference(decoded, mask.cells, again._black())
+        except turbo.TurboError as error:
+            raise BadFile("not-faithful", f"the finished JPEG: {error}") from error
+        if place:
+            raise BadFile("not-faithful", "the finished JPEG differs from its source in component {}, row of blocks {}".format(*place))
+        again.pages = (replace(again.pages[0], stream=_Stream(finished, decoded), source=Darkened(page, mask)),)
         return again
 
     def _reopened(self, finished: bytes) -> JpegPicture:
@@ -255,42 +256,9 @@ class JpegPicture:
         parts = [(c.vertical, c.horizontal, self._parsed.tables[c.table]) for c in self._parsed.components]
         return self.pages[0].size, self.pages[0].cell, self._colorspace, parts
 
-    def _shapes(self) -> list[tuple[int, int]]:
-        """For each component (rows of blocks, blocks a row), T.81 A.1.1."""
-        (height, width), (high, wide) = self.pages[0].size, self.pages[0].cell
-        return [(-(-height * c.vertical // high), -(-width * c.horizontal // wide)) for c in self._parsed.components]
-
-    def _room(self) -> list[NDArray[np.int16]]:
-        return [np.empty((*shape, 64), np.int16) for shape in self._shapes()]
-
-    def _coefficients(self) -> list[NDArray[np.int16]]:
-        if self._source is None:
-            planes = self._room()
-
-            def keep(component: int, row: int, blocks: turbo.Coefficients) -> None:
-                planes[component][row] = blocks
-
-            self._transform(keep, output=False)
-            self._source = planes
-        return self._source
-
-    def _covered(self, mask: Mask) -> list[NDArray[np.bool_]]:
-        """For each component, (rows of blocks, blocks) bool: the blocks of covered MCUs."""
-        spread = [mask.cells.repeat(c.vertical, 0).repeat(c.horizontal, 1) for c in self._parsed.components]
-        return [cells[:rows, :blocks] for cells, (rows, blocks) in zip(spread, self._shapes(), strict=True)]
-
-    def _black(self) -> list[NDArray[np.int16]]:
-        """For each component the 64 coefficients of a black block: 0, and the DC at or just below -1024 where 0 is not black."""
-        blocks: list[NDArray[np.int16]] = []
-        for index, component in enumerate(self._parsed.components):
-            block = np.zeros(64, np.int16)
-            if index == 0 or self._colorspace == "RGB":
-                block[0] = -_DARKEST // self._parsed.tables[component.table][0]
-            blocks.append(block)
-        return blocks
-
-    def _transform(self, row_filter: turbo.RowFilter, *, output: bool, strict: bool = False) -> bytes:
-        try:
-            return turbo.transform(self.pages[0].data, row_filter, output=output, strict=strict)
-        except turbo.TurboError as error:
-            raise (BadFile("not-faithful", f"the finished JPEG: {error}") if strict else _refusal(error)) from error
+    def _black(self) -> list[int]:
+        """For each component the quantised DC of a black block, whose other coefficients are 0: at or just below -1024 where 0 is not
+        black."""
+        dark = [index == 0 or self._colorspace == "RGB" for index in range(len(self._parsed.components))]
+        steps = [self._parsed.tables[component.table][0] for component in self._parsed.components]
+        return [-_DARKEST // step if is_dark else 0 for is_dark, step in zip(dark, steps, strict=True)]

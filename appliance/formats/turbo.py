@@ -1,4 +1,4 @@
-"""The few calls of libturbojpeg that are needed, through ctypes: header, scaled decode, lossless transform with a filter.
+"""The few calls of libturbojpeg that are needed, through ctypes: header, scaled decode, lossless transform.
 
 Written against the TurboJPEG 2.x API, which 2.1 (Debian 12, JetPack 6) and 3.x both export unchanged
 (https://libjpeg-turbo.org/Documentation/Documentation, turbojpeg.h). ctypes.CDLL releases the GIL around every call. A handle
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from ctypes import POINTER, byref, c_char_p, c_int, c_ulong, c_void_p
 from dataclasses import dataclass
@@ -20,12 +20,6 @@ from numpy.typing import NDArray
 
 from appliance.errors import AnonBoxError
 
-Coefficients = NDArray[np.int16]
-"""(blocks, 64) int16, quantised DCT coefficients of a row of blocks, each block in natural order, DC first."""
-
-RowFilter = Callable[[int, int, Coefficients], None]
-"""Called with component, block row and that row's coefficients: a view on libjpeg's memory, valid during the call, writable."""
-
 COLORSPACES = ("RGB", "YCbCr", "grey", "CMYK", "YCCK")
 """enum TJCS."""
 
@@ -35,16 +29,14 @@ TRANSPOSE, ROTATE_90, ROTATE_180, ROTATE_270, FLIP_H, FLIP_V, TRANSVERSE, NO_OPE
 _NAMES = ("libturbojpeg.so.0", "libturbojpeg.so")
 _TJPF_RGB = 0
 _TJFLAG_LIMITSCANS = 32768  # more than 500 scans: an error instead of minutes of work
-_TJXOPT_PERFECT, _TJXOPT_NOOUTPUT, _TJXOPT_COPYNONE = 1, 16, 64
-BLOCK = 64
-"""Coefficients of a block."""
+_TJXOPT_PERFECT, _TJXOPT_COPYNONE = 1, 64
 
 _HARMLESS = re.compile(r"Corrupt JPEG data: \d+ extraneous bytes before marker 0xd9")
 """The one warning that leaves the picture whole: padding between its last MCU and the end marker, which some cameras write."""
 
 
 class TurboError(Exception):
-    """libturbojpeg refused, or warned of damage; the text is its own sentence, which quotes numbers, never text of the file."""
+    """libjpeg-turbo refused, or warned of damage; the text is its own sentence, which quotes numbers, never text of the file."""
 
 
 @dataclass(frozen=True)
@@ -60,11 +52,8 @@ class _Region(ctypes.Structure):
     _fields_ = (("x", c_int), ("y", c_int), ("w", c_int), ("h", c_int))
 
 
-_Filter = ctypes.CFUNCTYPE(c_int, c_void_p, _Region, _Region, c_int, c_int, c_void_p)
-
-
 class _Transform(ctypes.Structure):
-    _fields_ = (("r", _Region), ("op", c_int), ("options", c_int), ("data", c_void_p), ("customFilter", _Filter))
+    _fields_ = (("r", _Region), ("op", c_int), ("options", c_int), ("data", c_void_p), ("customFilter", c_void_p))
 
 
 @cache
@@ -114,13 +103,13 @@ def _handle(init: str) -> Iterator[c_void_p]:
         lib.tjDestroy(handle)
 
 
-def _checked(status: int, handle: c_void_p, strict: bool = False) -> None:
+def _checked(status: int, handle: c_void_p) -> None:
     """Raise unless all went well. tjGetErrorCode is no help: after a warning it calls a fatal error a warning too. The text is
     that of the first warning, or of the error if one followed, so the harmless text stands only where nothing worse happened."""
     if status == 0:
         return
     message = library().tjGetErrorStr2(handle).decode("ascii", "replace")
-    if strict or not _HARMLESS.fullmatch(message):
+    if not _HARMLESS.fullmatch(message):
         raise TurboError(message)
 
 
@@ -133,54 +122,37 @@ def header(data: bytes) -> Header:
     return Header(height.value, width.value, COLORSPACES[colorspace.value])
 
 
+def check_rows(out: NDArray[np.uint8]) -> None:
+    """Raises ValueError unless libjpeg can write into the array: the caller is to blame, not the file."""
+    if out.strides[1:] != (3, 1) or out.strides[0] < 3 * out.shape[1]:
+        raise ValueError(f"pixels must be adjacent and rows in order, strides are {out.strides}")
+
+
 def decode(data: bytes, out: NDArray[np.uint8]) -> None:
     """Decode to RGB straight into `out`; libjpeg picks the scale whose size is out's.
 
     out : (height, width, 3) uint8, pixels adjacent, rows at any positive distance (a view into a larger canvas)
     Raises TurboError.
     """
+    check_rows(out)
     height, width = out.shape[:2]
-    if out.strides[1:] != (3, 1) or out.strides[0] < 3 * width:
-        raise ValueError(f"pixels must be adjacent and rows in order, strides are {out.strides}")
     with _handle("tjInitDecompress") as handle:
         target = (out.ctypes.data, width, out.strides[0], height)
         _checked(library().tjDecompress2(handle, data, len(data), *target, _TJPF_RGB, _TJFLAG_LIMITSCANS), handle)
 
 
-def transform(
-    data: bytes, row_filter: RowFilter | None = None, *, operation: int = NO_OPERATION, output: bool = True, strict: bool = False
-) -> bytes:
-    """Read the DCT coefficients, let the filter (if any) see and change them, write them again: baseline, no markers copied.
+def transform(data: bytes, operation: int = NO_OPERATION) -> bytes:
+    """Read the DCT coefficients and write them again, turned: baseline, no markers copied.
 
     operation : one of the operations above, refused unless it is lossless for every pixel
-    output : False: the filter only looks, nothing is written and b"" returned
-    strict : harmless oddities are refused too
-    Raises TurboError, or whatever the filter raised.
+    Raises TurboError.
     """
-    failure: list[BaseException] = []
-
-    def on_row(address: int, array: _Region, plane: _Region, component: int, _index: int, _transform: int) -> int:
-        assert row_filter is not None
-        if array.y >= plane.h:  # libjpeg pads a component to whole MCUs; these rows are not part of the picture
-            return 0
-        try:
-            blocks = (ctypes.c_int16 * (array.w * 8)).from_address(address)
-            row_filter(component, array.y // 8, np.frombuffer(blocks, np.int16).reshape(-1, BLOCK))
-        except BaseException as error:  # noqa: BLE001 - nothing may cross the C frame; it is raised below
-            failure.append(error)
-            return -1
-        return 0
-
-    options = _TJXOPT_PERFECT | _TJXOPT_COPYNONE | (0 if output else _TJXOPT_NOOUTPUT)
-    wish = _Transform(_Region(), operation, options, None, _Filter(on_row) if row_filter else _Filter())
+    wish = _Transform(_Region(), operation, _TJXOPT_PERFECT | _TJXOPT_COPYNONE)
     buffer, size = c_void_p(), c_ulong()
     lib = library()
     with _handle("tjInitTransform") as handle:
         try:
-            status = lib.tjTransform(handle, data, len(data), 1, byref(buffer), byref(size), byref(wish), _TJFLAG_LIMITSCANS)
-            if failure:
-                raise failure[0]
-            _checked(status, handle, strict)
-            return ctypes.string_at(buffer, size.value) if output else b""
+            _checked(lib.tjTransform(handle, data, len(data), 1, byref(buffer), byref(size), byref(wish), _TJFLAG_LIMITSCANS), handle)
+            return ctypes.string_at(buffer, size.value)
         finally:
             lib.tjFree(buffer)

@@ -93,14 +93,3 @@ def redone(data: bytes, seed: int = 0) -> tuple[Picture, bytes, Sequence[Mask]]:
     finished = picture.rewrite(masks)
     picture.check(finished, masks)
     return picture, finished, masks
-
-
-def coefficients(data: bytes) -> dict[tuple[int, int], np.ndarray]:
-    """(component, row of blocks) -> (blocks, 64)."""
-    rows: dict[tuple[int, int], np.ndarray] = {}
-
-    def keep(component: int, row: int, blocks: np.ndarray) -> None:
-        rows[component, row] = blocks.copy()
-
-    turbo.transform(data, keep, output=False)
-    return rows

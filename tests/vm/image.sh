@@ -6,7 +6,7 @@ set -euo pipefail
 here=$(cd "$(dirname "$0")/../.." && pwd)
 onnx=$(realpath -s "$2")
 mkdir -p "$1" && cd "$1"
-packages=linux-image-amd64,systemd,systemd-sysv,udev,dbus,kmod,iproute2,openssh-server,python3,python3-venv,libturbojpeg0,samba,smbclient
+packages=linux-image-amd64,systemd,systemd-sysv,udev,dbus,kmod,iproute2,openssh-server,python3,python3-venv,libturbojpeg0,libjpeg62-turbo,samba,smbclient
 packages=$packages,cifs-utils,util-linux,e2fsprogs,dosfstools,procps,bsdutils,ca-certificates
 [ -e base.tar ] || mmdebstrap --variant=minbase --include="$packages" --aptopt='Acquire::Languages "none"' \
     --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/locale/*' --dpkgopt='path-exclude=/usr/share/man/*' \
