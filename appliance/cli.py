@@ -385,6 +385,29 @@ def update(bundle: Path) -> None:
     sys.exit(install(bundle))
 
 
+@cli.command()
+@config_option
+@click.option("--into", type=FOLDER, help="Write them into this folder, and remove those there that the configuration no longer asks for.")
+def shares(config_path: Path | None, into: Path | None) -> None:
+    """Make the systemd units that mount the hospital's shares, as [shares] says; without --into they are printed.
+
+    The installer does it. Name and password for SMB are a credential of systemd, of mount.cifs's form (username=, password=, domain=), in
+    /etc/credstore.encrypted/anonbox-share-in (systemd-creds encrypt --name=share), or readable by root alone in
+    /etc/credstore; likewise -out. Prints the names of the automount units.
+    """
+    from appliance import mounts
+
+    units = mounts.units(load(config_path).shares)
+    if into is None:
+        for name, text in units.items():
+            click.echo(f"# {name}\n{text}")
+        return
+    mounts.replace_units(into, units)
+    for name in units:
+        if name.endswith(".automount"):
+            click.echo(name)
+
+
 cli.add_command(bench)
 
 

@@ -85,6 +85,15 @@ class Usb:
 
 
 @dataclass(frozen=True)
+class Shares:
+    inbox: str = setting(
+        "", "the hospital's folder to fetch pictures from: //server/share/folder (SMB) or server:/folder (NFS); empty: none"
+    )
+    out: str = setting("", "the hospital's folder to deliver results to, written likewise; empty: they stay in out/")
+    mounts: Path = setting(Path("/run/anonbox/shares"), "they are mounted below this folder, as in/ and out/")
+
+
+@dataclass(frozen=True)
 class Page:
     host: str = setting("127.0.0.1", "address the status page listens on")
     port: int = setting(8080, "its port; 0 takes a free one", "", 0, 65535)
@@ -102,6 +111,7 @@ class Config:
     detect: Detect = field(default_factory=Detect)
     limits: Limits = field(default_factory=Limits)
     usb: Usb = field(default_factory=Usb)
+    shares: Shares = field(default_factory=Shares)
     page: Page = field(default_factory=Page)
 
 

@@ -50,6 +50,7 @@ main() {
     switch_to "$folder"
     link_units "$folder"
     share
+    mount_shares "$folder"
     if [ "$start" ]; then
         start_or_go_back "$before"
     fi
@@ -210,6 +211,22 @@ share() {
     [ -e "$conf" ] || return 0
     ln -sfn "$opt/current/deploy/samba/anonbox.conf" "$root/etc/samba/anonbox.conf"
     grep -qxF "$line" "$conf" || printf '%s\n' "$line" >>"$conf"
+}
+
+# the hospital's shares that [shares] names, mounted when the daemon opens them; those it no longer names go
+mount_shares() {
+    local units unit system=/etc/systemd/system
+    for unit in "$root$system"/run-anonbox-shares-*.automount; do
+        [ ! -e "$unit" ] || systemctl disable --quiet ${start:+--now} "${unit##*/}"
+    done
+    units=$("$1/bin/anonbox" shares --config "$root$etc/anonbox.toml" --into "$root$system")
+    [ ! -d /run/systemd/system ] || systemctl daemon-reload
+    for unit in $units; do
+        systemctl enable --quiet ${start:+--now} "$unit"
+    done
+    if [ "$units" ] && ! command -v mount.cifs >/dev/null && ! command -v mount.nfs >/dev/null; then
+        say "shares need: apt-get install cifs-utils (SMB) or nfs-common (NFS); until then the page says that it waits for them"
+    fi
 }
 
 start_or_go_back() {

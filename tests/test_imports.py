@@ -31,8 +31,9 @@ MAY_IMPORT = {
     "rehearsal": BASE | {"redactor", "reference"},
     "selftest": BASE | {"redactor", "engine", "status", "intake", "reference", "formats", "prepare", "rehearsal"},
     "bench": BASE | {"formats", "detect", "engine", "redactor", "intake"},
-    "cli": BASE | {"bench", "intake", "redactor", "status", "batch", "doctor", "prepare", "selftest", "engine", "update"},
+    "cli": BASE | {"bench", "intake", "redactor", "status", "batch", "doctor", "prepare", "selftest", "engine", "update", "mounts"},
     "update": BASE,
+    "mounts": BASE,
     "__main__": {"cli"},
     "__init__": set(),
 }

@@ -223,10 +223,8 @@ def _write_durably(source: int, path: Path) -> None:
 
 
 def _write_all(target: int, chunk: bytes) -> None:
-    view = memoryview(chunk)
     try:
-        while view:
-            view = view[os.write(target, view) :]
+        files.write_all(target, chunk)
     except OSError as error:
         raise BoxTrouble from error
 

@@ -304,6 +304,10 @@ DAEMON: Mapping[str, str] = {
         "Ein Ordner der Box ist voll; schaffen Sie Platz, es geht von selbst weiter."
     ),
     "The box cannot work: {why}. It is tried again.": "Die Box kann nicht arbeiten: {why}. Es wird noch einmal versucht.",
+    # intake/shares.py
+    "A result on the network share differs from the box's of the same number; move it away there.": (
+        "Ein Ergebnis im Netzordner weicht von dem der Box mit derselben Nummer ab; verschieben Sie es dort."
+    ),
     # intake/inbox.py, intake/collector.py: why a file is left
     "symbolic link: not followed": "symbolische Verknüpfung: wird nicht verfolgt",
     "not a regular file (socket, FIFO or device): not taken": "keine gewöhnliche Datei (Socket, FIFO oder Gerät): wird nicht genommen",
