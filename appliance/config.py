@@ -82,6 +82,13 @@ class Limits:
 @dataclass(frozen=True)
 class Usb:
     mounts: Path = setting(Path("/run/anonbox/usb"), "sticks are read where they are mounted below this folder")
+    results: str = setting(
+        "box",
+        "results of a stick's pictures: box: in out/ alone; stick: also onto that stick, AnonBox-out-NNNN; "
+        "second: also onto every stick that has a folder AnonBox-results",
+        choices=("box", "stick", "second"),
+    )
+    outcomes: Path = setting(Path("/run/anonbox/results"), "where anonbox-results.service says what became of that")
 
 
 @dataclass(frozen=True)
@@ -137,7 +144,10 @@ def parse(values: Mapping[str, Any]) -> Config:
     """Turn a parsed TOML document into a Config. Raises BadConfig naming the key."""
     sections = {f.name: type(f.default_factory()) for f in dataclasses.fields(Config) if callable(f.default_factory)}
     _refuse_unknown("", values, sections)
-    return Config(**{name: _section(name, sections[name], values[name]) for name in values})
+    config = Config(**{name: _section(name, sections[name], values[name]) for name in values})
+    if config.shares.out and config.usb.results != "box":
+        raise BadConfig("usb.results", f"is {config.usb.results}, but shares.out takes every result off the box: choose one of the two")
+    return config
 
 
 def _section(name: str, kind: type[Section], values: Any) -> Section:

@@ -23,7 +23,8 @@ MAY_IMPORT = {
     "engine": BASE,
     "status": {"types"},  # the snapshot; the page stands on it alone
     "redactor": BASE | {"formats", "detect", "engine"},
-    "intake": BASE | {"redactor", "status"},
+    "results": set(),  # runs as root: stands alone
+    "intake": BASE | {"redactor", "status", "results"},
     "batch": BASE | {"redactor"},
     "doctor": BASE | {"redactor", "formats", "intake", "status"},
     "reference": BASE,

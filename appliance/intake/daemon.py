@@ -94,7 +94,7 @@ class Daemon:
             self._jobs = recover(self._box, self._journal, self._age.at(now), now)
             self._journal.write_mark(self._age.mark(now, wall))
             self._collector = Collector(self._box, self._journal, config)
-            self._sticks = Sticks(config.usb.mounts, self._box, self._journal, lambda: self._wake.put(None))
+            self._sticks = Sticks(config.usb, self._box, self._journal, lambda: self._wake.put(None))
             self._shares = Shares(config, self._box, self._journal, monotonic)
             undo.pop_all()
         self._lane = Lane(self._box, self._journal, redactor, clock, monotonic)
@@ -280,7 +280,7 @@ class Daemon:
             notify("WATCHDOG=1")
 
     def _state(self, now: float, sticks: set[StickState], shares: set[ShareState]) -> tuple[State, str]:
-        """What matters most, in this order: somebody must do something, it waits, it works, a stick may go, all is well."""
+        """Say what matters most, in this order: somebody must do something, it waits, it works, a stick may go, all is well."""
         if detail := self._call_for_help(now, sticks):
             return "Needs attention", detail
         if self._is_short or "space" in self._troubles:
@@ -294,13 +294,16 @@ class Daemon:
         return ("Safe to remove" if sticks == {"safe to remove"} else "Working" if sticks else "Ready"), ""
 
     def _call_for_help(self, now: float, sticks: set[StickState]) -> str:
-        """What a person must do something about, the worst first; "" when there is nothing."""
+        """Say what a person must do something about, the worst first; "" when there is nothing."""
         details = {
             self._inbox_fault: bool(self._inbox_fault),
             "A picture has been in work for too long; the redactor hangs.": self._is_overdue(now),
             f"The redactor keeps failing: {self._loss}.": self._losses >= LOSSES_IN_ROW,
             "A stick was pulled too early; plug it in again: what is missing is read then.": "pulled too early" in sticks,
             "A stick cannot be read; its file system must be FAT32, exFAT or ext4 and whole.": "cannot be read" in sticks,
+            "Results do not fit onto a stick; they are on the box. Make room on the stick and plug it in again.": "results do not fit"
+            in sticks,
+            "Results could not be written onto a stick; they are on the box.": "results not written" in sticks,
             "The disk failed while a result was written; it is tried again.": "disk" in self._troubles,
             self._shares.clash: bool(self._shares.clash),
         }

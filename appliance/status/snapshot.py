@@ -17,9 +17,19 @@ from appliance.types import EngineInfo
 State = Literal["Starting", "Ready", "Working", "Safe to remove", "Waiting for space", "Waiting for share", "Needs attention", "Stopped"]
 STATES: tuple[State, ...] = get_args(State)
 
-StickState = Literal["reading", "working", "safe to remove", "pulled too early", "cannot be read"]
+StickState = Literal[
+    "reading",
+    "working",
+    "safe to remove",
+    "pulled too early",
+    "cannot be read",
+    "writing results",
+    "results do not fit",
+    "results not written",
+]
 """reading: its folders are listed · working: done M of N · safe to remove: the box needs it no more · pulled too early: before that, and
-nothing of it is lost: it goes on when plugged in again · cannot be read: no file system this box mounts, or a damaged one."""
+nothing of it is lost: it goes on when plugged in again · cannot be read: no file system this box mounts, or a damaged one.
+writing results: those of its pictures, or of others' · the last two: they are on the box, and the stick may be pulled."""
 
 ShareState = Literal["connected", "away"]
 

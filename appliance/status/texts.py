@@ -154,6 +154,13 @@ GERMAN: Mapping[str, str] = {
     "Cannot be read. Try another stick, or format it as FAT32, exFAT or ext4.": (
         "Nicht lesbar. Nehmen Sie einen anderen Stick, oder formatieren Sie ihn als FAT32, exFAT oder ext4."
     ),
+    "Results are being written onto it. Do not pull it.": "Ergebnisse werden darauf geschrieben. Nicht abziehen.",
+    "Not all results fit onto it. They are on the box; you can pull the stick.": (
+        "Nicht alle Ergebnisse passen darauf. Sie liegen auf der Box; Sie können den Stick abziehen."
+    ),
+    "Results could not be written onto it. They are on the box.": (
+        "Ergebnisse konnten nicht darauf geschrieben werden. Sie liegen auf der Box."
+    ),
     "{count} were done before.": "{count} waren schon fertig.",
     "{count} could not be read: the stick may be worn.": "{count} waren nicht lesbar: Der Stick ist womöglich verschlissen.",
     "Not released, and still on the stick: {kinds}.": "Nicht freigegeben, liegt weiter auf dem Stick: {kinds}.",
@@ -293,6 +300,12 @@ DAEMON: Mapping[str, str] = {
     ),
     "A stick was pulled too early; plug it in again: what is missing is read then.": (
         "Ein Stick wurde zu früh abgezogen; stecken Sie ihn wieder ein: Was fehlt, wird dann gelesen."
+    ),
+    "Results do not fit onto a stick; they are on the box. Make room on the stick and plug it in again.": (
+        "Ergebnisse passen nicht auf einen Stick; sie liegen auf der Box. Schaffen Sie dort Platz und stecken Sie ihn wieder ein."
+    ),
+    "Results could not be written onto a stick; they are on the box.": (
+        "Ergebnisse konnten nicht auf einen Stick geschrieben werden; sie liegen auf der Box."
     ),
     "Less than {mib} MiB free; make room, it goes on by itself.": (
         "Weniger als {mib} MiB frei; schaffen Sie Platz, es geht von selbst weiter."

@@ -46,6 +46,9 @@ STICK: Mapping[str, str] = {
     "working": "{done} of {total}. Do not pull it.",
     "safe to remove": "Safe to remove.",
     "pulled too early": "Pulled too early: {done} of {total}. Plug it in again; nothing is lost.",
+    "writing results": "Results are being written onto it. Do not pull it.",
+    "results do not fit": "Not all results fit onto it. They are on the box; you can pull the stick.",
+    "results not written": "Results could not be written onto it. They are on the box.",
     "cannot be read": "Cannot be read. Try another stick, or format it as FAT32, exFAT or ext4.",
 }
 """snapshot.StickState → what it means."""

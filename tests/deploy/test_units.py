@@ -38,6 +38,7 @@ def root(tmp_path: Path) -> Path:
         "shutdown",
         "multi-user",
         "sockets",
+        "paths",
         "time-set",
         "network-online",
         "remote-fs-pre",
