@@ -408,6 +408,45 @@ def shares(config_path: Path | None, into: Path | None) -> None:
             click.echo(name)
 
 
+@cli.command("signal")
+@config_option
+@box_option
+@click.option("--note", type=click.Path(path_type=Path), help="File that the state is written into when a message about it is due.")
+def signal_(config_path: Path | None, box: Path | None, note: Path | None) -> None:
+    """Show the state by LED and sound, as [signal] says, until SIGTERM."""
+    from appliance.status.signals import Signals, find_led
+
+    config = load(config_path, box=box)
+    logging.basicConfig(format=_log_format(), level=logging.INFO)
+    try:
+        led = find_led(config.signal.led)
+    except OSError as error:
+        raise BadConfig("signal.led", f"is {config.signal.led!r}, which is no LED of this machine: see /sys/class/leds") from error
+    ended = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: ended.set())
+    Signals(config.folders.state / "status.json", led, config.signal.sound, note, config.signal.after_s).run(ended)
+
+
+@cli.command()
+@config_option
+@click.argument("note", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+def message(config_path: Path | None, note: Path) -> None:
+    """Send the state in the file NOTE by e-mail and to the webhook, as [signal] says. Nothing but the state and the box's name is sent.
+
+    Exit code 1 when a way failed. Secrets are the service's credential: lines username=, password= (e-mail), token=, url= (webhook).
+    """
+    from appliance.status.messages import Route, read_secrets, send
+
+    how = load(config_path).signal
+    folder = os.environ.get("CREDENTIALS_DIRECTORY")
+    route = Route(how.name or os.uname().nodename, how.webhook, how.mail_server, how.mail_from, how.mail_to)
+    failures = send(note.read_text("utf-8").strip(), route, read_secrets(Path(folder) if folder else None))
+    for failure in failures:
+        click.echo(failure, err=True)
+    sys.exit(1 if failures else 0)
+
+
 cli.add_command(bench)
 
 

@@ -111,6 +111,18 @@ class Page:
 
 
 @dataclass(frozen=True)
+class Signal:
+    led: str = setting("auto", "LED below /sys/class/leds that shows the state; auto: the board's own for its owner; empty: none")
+    sound: str = setting("none", "what lets it be heard that a stick may go or somebody is needed", choices=("none", "aplay", "beep"))
+    after_s: float = setting(60.0, "a message is sent when the box needs attention for so long", "s", 0, 86400)
+    name: str = setting("", "what the box is called in a message; empty: its host name")
+    webhook: str = setting("", "address that a message is posted to as JSON; empty: none, or url= of the credential")
+    mail_server: str = setting("", "host:port that takes e-mail, 587 with STARTTLS, 465 with TLS, 25 without either; empty: no e-mail")
+    mail_from: str = setting("", "sender of the e-mail; empty: the recipient")
+    mail_to: str = setting("", "recipient of the e-mail")
+
+
+@dataclass(frozen=True)
 class Config:
     folders: Folders = field(default_factory=Folders)
     intake: Intake = field(default_factory=Intake)
@@ -120,6 +132,7 @@ class Config:
     usb: Usb = field(default_factory=Usb)
     shares: Shares = field(default_factory=Shares)
     page: Page = field(default_factory=Page)
+    signal: Signal = field(default_factory=Signal)
 
 
 def load(path: Path | None = None, *, box: Path | None = None) -> Config:

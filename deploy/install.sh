@@ -15,7 +15,7 @@ etc=/etc/anonbox
 box=/var/lib/anonbox
 python=${PYTHON:-python3}
 parts="appliance engines deploy systemd requirements pyproject.toml README.md LICENSE"
-services="anonbox.service anonbox-page.socket anonbox-results.path"
+services="anonbox.service anonbox-page.socket anonbox-results.path anonbox-signal.service anonbox-message.path"
 
 main() {
     local data='' start=yes
@@ -236,7 +236,7 @@ start_or_go_back() {
     systemctl restart systemd-journald
     ! systemctl is-enabled --quiet smbd 2>/dev/null || systemctl restart smbd
     systemctl stop anonbox-page.service
-    systemctl restart anonbox-page.socket anonbox-results.path
+    systemctl restart anonbox-page.socket anonbox-results.path anonbox-signal.service anonbox-message.path
     systemctl reset-failed anonbox.service 2>/dev/null || true
     if systemctl restart anonbox.service; then
         udevadm trigger --action=add --subsystem-match=block # sticks that are plugged in already

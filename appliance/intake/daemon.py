@@ -57,8 +57,8 @@ SWEEP_PAUSE_S = 0.2
 LOSSES_IN_ROW = 3
 """With so many losses of the redactor in a row, the fault is not one picture's and a person should look."""
 
-AT_RUN_TIME = ("intake", "page")
-"""Sections of the configuration that may change without a restart of this process; the page reads its own."""
+AT_RUN_TIME = ("intake", "page", "signal")
+"""Sections of the configuration that may change without a restart of this process; page and signals read their own."""
 
 
 class Daemon:

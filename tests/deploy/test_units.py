@@ -15,7 +15,7 @@ from appliance.errors import BadConfig
 
 ROOT = Path(__file__).parents[2]
 UNITS = ROOT / "systemd"
-WORST = {"anonbox.service": 2.5, "anonbox-page.service": 2.0}
+WORST = {"anonbox.service": 2.5, "anonbox-page.service": 2.0, "anonbox-signal.service": 2.0, "anonbox-message.service": 2.0}
 """Exposure allowed, 0 (safe) to 10, as `systemd-analyze security` grades it."""
 
 analyze = shutil.which("systemd-analyze")

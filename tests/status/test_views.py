@@ -82,7 +82,7 @@ def test_the_daemons_sentences_are_known_in_german() -> None:
     said = {
         *sentences(ROOT / "intake" / "daemon.py", {"_state", "_call_for_help", "_sweep"}),
         *sentences(ROOT / "intake" / "faults.py", {"as_state"}),
-        *sentences(ROOT / "status" / "page.py", {"look"}),
+        *sentences(ROOT / "status" / "snapshot.py", {"look"}),
         *sentences(ROOT / "status" / "snapshot.py", {"read"}),
         *(getattr(inbox, name) for name in ("LINK", "SPECIAL", "HARD_LINK", "MOUNTED", "TOO_DEEP")),
         *(text.format(user="anonbox") for text in (inbox.UNREADABLE, inbox.UNREADABLE_FOLDER, inbox.UNTAKEABLE)),
