@@ -93,13 +93,13 @@ def create_app(snapshot_path: Path, allowed_hosts: Collection[str] = (), pin: st
     @app.get("/metrics")
     def measures() -> flask.Response:
         def make(snapshot: Snapshot, now: float) -> str:
-            return metrics.expose(snapshot, views.glance(snapshot, Words("en")).headline, now).decode()
+            return metrics.expose(snapshot, snapshot.state, now).decode()
 
         return flask.Response(answers("metrics", make), content_type=metrics.CONTENT_TYPE)
 
     @app.get("/healthz")
     def healthz() -> flask.Response:
-        headline = answers("health", lambda snapshot, now: views.glance(snapshot, Words("en")).headline)
+        headline = answers("health", lambda snapshot, now: snapshot.state)
         return _text("ok", 200) if headline in views.HEALTHY else _text(headline, 503)
 
     @app.get("/licences")
@@ -163,7 +163,7 @@ def _render(snapshot: Snapshot, words: Words, now: float) -> str:
 def _as_json(snapshot: Snapshot, now: float) -> str:
     """The whole snapshot, the one state of the page, and how old the report is."""
     age_s = round(now - snapshot.written_at, 1) if snapshot.written_at else None
-    return json.dumps({"headline": views.glance(snapshot, Words("en")).headline, **asdict(snapshot), "age_s": age_s})
+    return json.dumps({"headline": snapshot.state, **asdict(snapshot), "age_s": age_s})
 
 
 def _language() -> Language:

@@ -1,6 +1,7 @@
 """What the page says, in English and German. The English text is the key; {name} stands for a value.
 
-The daemon's own sentences (a state's detail, why a file is left) come in English with their values in; they are found again by pattern.
+The daemon's own sentences (a state's detail, why a file is left or refused) come in English with their values
+in; they are found again by pattern.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
+
+from appliance.status.reasons import REASONS
 
 Language = Literal["en", "de"]
 LANGUAGES: Mapping[Language, str] = {"en": "English", "de": "Deutsch"}
@@ -40,8 +43,8 @@ class Words:
         if self.language == "de":
             if text in GERMAN:
                 return Said(_filled(GERMAN[text], values), "de")
-            for pattern, german in SENTENCES:
-                if found := pattern.fullmatch(text):
+            for known, german in SENTENCES:
+                if found := known.fullmatch(text):
                     return Said(_filled(german, found.groupdict()), "de")
         return Said(_filled(text, values), "en")
 
@@ -345,9 +348,9 @@ DAEMON: Mapping[str, str] = {
 """Sentences that come with their values in."""
 
 
-def _pattern(template: str) -> re.Pattern[str]:
+def pattern(template: str) -> re.Pattern[str]:
     parts = re.split(r"\{(\w+)\}", template)
     return re.compile("".join(re.escape(part) if i % 2 == 0 else f"(?P<{part}>.*)" for i, part in enumerate(parts)), re.DOTALL)
 
 
-SENTENCES = tuple((_pattern(english), german) for english, german in DAEMON.items())
+SENTENCES = tuple((pattern(english), german) for english, german in {**DAEMON, **REASONS}.items())
