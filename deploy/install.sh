@@ -215,7 +215,7 @@ share() {
 
 # the hospital's shares that [shares] names, mounted when the daemon opens them; those it no longer names go
 mount_shares() {
-    local units unit system=/etc/systemd/system
+    local units unit kind system=/etc/systemd/system
     for unit in "$root$system"/run-anonbox-shares-*.automount; do
         [ ! -e "$unit" ] || systemctl disable --quiet ${start:+--now} "${unit##*/}"
     done
@@ -224,9 +224,11 @@ mount_shares() {
     for unit in $units; do
         systemctl enable --quiet ${start:+--now} "$unit"
     done
-    if [ "$units" ] && ! command -v mount.cifs >/dev/null && ! command -v mount.nfs >/dev/null; then
-        say "shares need: apt-get install cifs-utils (SMB) or nfs-common (NFS); until then the page says that it waits for them"
-    fi
+    for kind in cifs:cifs-utils nfs:nfs-common; do
+        if grep -qsx "Type=${kind%:*}" "$root$system"/run-anonbox-shares-*.mount && ! command -v "mount.${kind%:*}" >/dev/null; then
+            say "a share needs: apt-get install ${kind#*:}; until then the page says that it waits for it"
+        fi
+    done
 }
 
 start_or_go_back() {

@@ -30,7 +30,8 @@ done
 rm -rf /etc/systemd/system/anonbox* /etc/systemd/system/run-anonbox-shares-* /etc/udev/rules.d/70-anonbox.rules /etc/systemd/journald.conf.d/anonbox.conf
 rm -f /etc/sysusers.d/anonbox.conf /etc/tmpfiles.d/anonbox.conf /usr/local/bin/anonbox /etc/samba/anonbox.conf
 [ ! -e /etc/samba/smb.conf ] || sed -i '\|^include = /etc/samba/anonbox.conf$|d' /etc/samba/smb.conf
-rm -rf /opt/anonbox /run/anonbox
+rm -rf /opt/anonbox
+rm -rf --one-file-system /run/anonbox # a share or a stick that would not unmount is not ours to empty
 if running; then
     systemctl daemon-reload
     systemctl reset-failed 'anonbox*' 2>/dev/null || true
