@@ -418,10 +418,11 @@ def signal_(config_path: Path | None, box: Path | None, note: Path | None) -> No
 
     config = load(config_path, box=box)
     logging.basicConfig(format=_log_format(), level=logging.INFO)
+    led = None
     try:
         led = find_led(config.signal.led)
-    except OSError as error:
-        raise BadConfig("signal.led", f"is {config.signal.led!r}, which is no LED of this machine: see /sys/class/leds") from error
+    except OSError:  # messages must not end with it
+        logging.error("signal.led is %r, which is no LED of this machine: see /sys/class/leds", config.signal.led)
     ended = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ended.set())

@@ -330,6 +330,7 @@ class Daemon:
             log.warning("configuration: [%s] changed and needs a restart", name)
         kept = {name: getattr(self._config, name) for name in fixed}
         self._config = self._collector.config = Config(**{**vars(config), **kept})
+        self._shares.adopt(self._config)
         if not config.intake.watch:
             self._watcher.close()
         log.info("configuration read again")

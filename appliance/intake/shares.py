@@ -80,7 +80,7 @@ class Carrier(threading.Thread):
 
     def __init__(self, config: Config, box: Box, journal: Journal, monotonic: Callable[[], float]) -> None:
         super().__init__(name="share", daemon=True)  # a call that hangs in the kernel must not keep the process from ending
-        self._config, self._box, self._journal, self._monotonic = config, box, journal, monotonic
+        self.config, self._box, self._journal, self._monotonic = config, box, journal, monotonic
         self._point = config.shares.mounts / self.folder
         self._ended = threading.Event()
         self._heard_at = monotonic()
@@ -90,7 +90,7 @@ class Carrier(threading.Thread):
     def run(self) -> None:
         while not self._ended.is_set():
             self.turn()
-            self._ended.wait(self._config.intake.sweep_s)
+            self._ended.wait(self.config.intake.sweep_s)
 
     def turn(self) -> None:
         """One round, and what came of it."""
@@ -150,12 +150,13 @@ class Fetcher(Carrier):
         files.make_folder(room, 0o700)
 
     def _round(self, root: int) -> None:
-        self._finish(root)
+        with suppress(Left):  # the sweep meets it again
+            self._finish(root)
         found, now = self._inbox.sweep(), self._monotonic()
         self._alive()
         self._seen.observe(found.files, now)
         self._stays = {entry: stay for entry, stay in self._stays.items() if stay.stamp == found.files.get(entry) and now < stay.until}
-        still = self._seen.still(now, self._config.intake.settle_s)
+        still = self._seen.still(now, self.config.intake.settle_s)
         for entry in sorted(still.keys() - self._stays.keys(), key=natural):
             if self._ended.is_set() or self._is_short():
                 break
@@ -165,11 +166,11 @@ class Fetcher(Carrier):
 
     def _is_short(self) -> bool:
         with _ours():
-            return self._box.free_bytes() < self._config.intake.min_free_mib << 20
+            return self._box.free_bytes() < self.config.intake.min_free_mib << 20
 
     def _try(self, root: int, entry: Entry, stamp: Stamp) -> None:
         try:
-            if stamp.size > self._config.limits.file_mib << 20:
+            if stamp.size > self.config.limits.file_mib << 20:
                 raise Left(TOO_LARGE)
             with self._inbox.hold(entry, stamp) as held:
                 self._bring(held)
@@ -318,6 +319,11 @@ class Shares:
 
     def views(self, now: float) -> tuple[Share, ...]:
         return tuple(carrier.view(now) for carrier in self.carriers)
+
+    def adopt(self, config: Config) -> None:
+        """Take over what may change at run time."""
+        for carrier in self.carriers:
+            carrier.config = config
 
     @property
     def clash(self) -> str:

@@ -215,6 +215,33 @@ def test_what_cannot_be_taken_away_is_left_and_counted(hospital: Hospital, monke
     assert (sum(hospital.rig.look().left.values()), hospital.rig.look().state) == (1, "Ready")
 
 
+def test_rights_lost_between_the_copy_and_a_restart(hospital: Hospital, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What an earlier run copied and cannot take away now was not taken; the share is not given up for it."""
+    hospital.write("a.jpg", b"jpeg a")
+    hospital.rig.start()
+    fetcher = hospital.rig.daemon._shares.carriers[0]
+    fetcher.turn()
+    hospital.rig.now += 10
+
+    def refuse(error: type[BaseException]) -> Callable[..., None]:
+        def unlink(path: str, **named: int) -> None:
+            raise error(errno.EACCES, "no")
+
+        return unlink
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "unlink", refuse(Killed))
+        with pytest.raises(Killed):
+            fetcher.turn()
+    hospital.rig.restart()
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "unlink", refuse(PermissionError))
+        hospital.rig.daemon._shares.carriers[0].turn()
+        assert hospital.rig.daemon._shares.carriers[0].fault == ""
+    hospital.go()
+    assert list(hospital.files("out").values()) == [clean(b"jpeg a")]
+
+
 def test_a_share_that_hangs_holds_up_nothing(hospital: Hospital, monkeypatch: pytest.MonkeyPatch) -> None:
     answer, asked = threading.Event(), threading.Event()
 
