@@ -385,6 +385,69 @@ def update(bundle: Path) -> None:
     sys.exit(install(bundle))
 
 
+@cli.command()
+@config_option
+@click.option("--into", type=FOLDER, help="Write them into this folder, and remove those there that the configuration no longer asks for.")
+def shares(config_path: Path | None, into: Path | None) -> None:
+    """Make the systemd units that mount the hospital's shares, as [shares] says; without --into they are printed.
+
+    The installer does it. Name and password for SMB are a credential of systemd, of mount.cifs's form (username=, password=, domain=), in
+    /etc/credstore.encrypted/anonbox-share-in (systemd-creds encrypt --name=share), or readable by root alone in
+    /etc/credstore; likewise -out. Prints the names of the automount units.
+    """
+    from appliance import mounts
+
+    units = mounts.units(load(config_path).shares)
+    if into is None:
+        for name, text in units.items():
+            click.echo(f"# {name}\n{text}")
+        return
+    mounts.replace_units(into, units)
+    for name in units:
+        if name.endswith(".automount"):
+            click.echo(name)
+
+
+@cli.command("signal")
+@config_option
+@box_option
+@click.option("--note", type=click.Path(path_type=Path), help="File that the state is written into when a message about it is due.")
+def signal_(config_path: Path | None, box: Path | None, note: Path | None) -> None:
+    """Show the state by LED and sound, as [signal] says, until SIGTERM."""
+    from appliance.status.signals import Signals, find_led
+
+    config = load(config_path, box=box)
+    logging.basicConfig(format=_log_format(), level=logging.INFO)
+    led = None
+    try:
+        led = find_led(config.signal.led)
+    except OSError:  # messages must not end with it
+        logging.error("signal.led is %r, which is no LED of this machine: see /sys/class/leds", config.signal.led)
+    ended = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: ended.set())
+    Signals(config.folders.state / "status.json", led, config.signal.sound, note, config.signal.after_s).run(ended)
+
+
+@cli.command()
+@config_option
+@click.argument("note", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+def message(config_path: Path | None, note: Path) -> None:
+    """Send the state in the file NOTE by e-mail and to the webhook, as [signal] says. Nothing but the state and the box's name is sent.
+
+    Exit code 1 when a way failed. Secrets are the service's credential: lines username=, password= (e-mail), token=, url= (webhook).
+    """
+    from appliance.status.messages import Route, read_secrets, send
+
+    how = load(config_path).signal
+    folder = os.environ.get("CREDENTIALS_DIRECTORY")
+    route = Route(how.name or os.uname().nodename, how.webhook, how.mail_server, how.mail_from, how.mail_to)
+    failures = send(note.read_text("utf-8").strip(), route, read_secrets(Path(folder) if folder else None))
+    for failure in failures:
+        click.echo(failure, err=True)
+    sys.exit(1 if failures else 0)
+
+
 cli.add_command(bench)
 
 

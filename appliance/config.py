@@ -82,6 +82,22 @@ class Limits:
 @dataclass(frozen=True)
 class Usb:
     mounts: Path = setting(Path("/run/anonbox/usb"), "sticks are read where they are mounted below this folder")
+    results: str = setting(
+        "box",
+        "results of a stick's pictures: box: in out/ alone; stick: also onto that stick, AnonBox-out-NNNN; "
+        "second: also onto every stick that has a folder AnonBox-results",
+        choices=("box", "stick", "second"),
+    )
+    outcomes: Path = setting(Path("/run/anonbox/results"), "where anonbox-results.service says what became of that")
+
+
+@dataclass(frozen=True)
+class Shares:
+    inbox: str = setting(
+        "", "the hospital's folder to fetch pictures from: //server/share/folder (SMB) or server:/folder (NFS); empty: none"
+    )
+    out: str = setting("", "the hospital's folder to deliver results to, written likewise; empty: they stay in out/")
+    mounts: Path = setting(Path("/run/anonbox/shares"), "they are mounted below this folder, as in/ and out/")
 
 
 @dataclass(frozen=True)
@@ -95,6 +111,18 @@ class Page:
 
 
 @dataclass(frozen=True)
+class Signal:
+    led: str = setting("auto", "LED below /sys/class/leds that shows the state; auto: the board's own for its owner; empty: none")
+    sound: str = setting("none", "what lets it be heard that a stick may go or somebody is needed", choices=("none", "aplay", "beep"))
+    after_s: float = setting(60.0, "a message is sent when the box needs attention for so long", "s", 0, 86400)
+    name: str = setting("", "what the box is called in a message; empty: its host name")
+    webhook: str = setting("", "address that a message is posted to as JSON; empty: none, or url= of the credential")
+    mail_server: str = setting("", "host:port that takes e-mail, 587 with STARTTLS, 465 with TLS, 25 without either; empty: no e-mail")
+    mail_from: str = setting("", "sender of the e-mail; empty: the recipient")
+    mail_to: str = setting("", "recipient of the e-mail")
+
+
+@dataclass(frozen=True)
 class Config:
     folders: Folders = field(default_factory=Folders)
     intake: Intake = field(default_factory=Intake)
@@ -102,7 +130,9 @@ class Config:
     detect: Detect = field(default_factory=Detect)
     limits: Limits = field(default_factory=Limits)
     usb: Usb = field(default_factory=Usb)
+    shares: Shares = field(default_factory=Shares)
     page: Page = field(default_factory=Page)
+    signal: Signal = field(default_factory=Signal)
 
 
 def load(path: Path | None = None, *, box: Path | None = None) -> Config:
@@ -127,7 +157,10 @@ def parse(values: Mapping[str, Any]) -> Config:
     """Turn a parsed TOML document into a Config. Raises BadConfig naming the key."""
     sections = {f.name: type(f.default_factory()) for f in dataclasses.fields(Config) if callable(f.default_factory)}
     _refuse_unknown("", values, sections)
-    return Config(**{name: _section(name, sections[name], values[name]) for name in values})
+    config = Config(**{name: _section(name, sections[name], values[name]) for name in values})
+    if config.shares.out and config.usb.results != "box":
+        raise BadConfig("usb.results", f"is {config.usb.results}, but shares.out takes every result off the box: choose one of the two")
+    return config
 
 
 def _section(name: str, kind: type[Section], values: Any) -> Section:

@@ -17,7 +17,7 @@ import numpy as np
 from PIL import Image
 
 from appliance import reference
-from appliance.config import Config, Folders, document
+from appliance.config import Config, Folders, Shares, Usb, document
 from appliance.redactor.client import RedactorProcess
 from appliance.reference import Frame
 
@@ -65,9 +65,9 @@ def check_covered(frame: Frame, result: bytes) -> None:
 
 def run_box(config: Config, cache: Path) -> str:
     """A picture comes out, and the watchdog hears of the box while it works. `cache` is lent to it, so it need not build plans of its
-    own. Raises Failed."""
+    own; sticks and shares are not its own, so it sees none. Raises Failed."""
     with tempfile.TemporaryDirectory(prefix="anonbox-selftest-") as name:
-        return _run_box(Path(name), replace(config, folders=Folders()), cache)
+        return _run_box(Path(name), replace(config, folders=Folders(), usb=Usb(Path(name) / "usb"), shares=Shares()), cache)
 
 
 def _run_box(folder: Path, config: Config, cache: Path) -> str:

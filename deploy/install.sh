@@ -16,7 +16,7 @@ box=/var/lib/anonbox
 python=${PYTHON:-python3}
 unbuilt=(-type f ! -path '*/__pycache__/*' ! -path '*.egg-info/*' ! -name '*.so')
 parts="appliance engines deploy systemd requirements pyproject.toml README.md LICENSE"
-services="anonbox.service anonbox-page.socket"
+services="anonbox.service anonbox-page.socket anonbox-results.path anonbox-signal.service anonbox-message.path"
 
 main() {
     local data='' start=yes
@@ -51,6 +51,7 @@ main() {
     switch_to "$folder"
     link_units "$folder"
     share
+    mount_shares "$folder"
     if [ "$start" ]; then
         start_or_go_back "$before"
     fi
@@ -216,6 +217,24 @@ share() {
     grep -qxF "$line" "$conf" || printf '%s\n' "$line" >>"$conf"
 }
 
+# the hospital's shares that [shares] names, mounted when the daemon opens them; those it no longer names go
+mount_shares() {
+    local units unit kind system=/etc/systemd/system
+    for unit in "$root$system"/run-anonbox-shares-*.automount; do
+        [ ! -e "$unit" ] || systemctl disable --quiet ${start:+--now} "${unit##*/}"
+    done
+    units=$("$1/bin/anonbox" shares --config "$root$etc/anonbox.toml" --into "$root$system")
+    [ ! -d /run/systemd/system ] || systemctl daemon-reload
+    for unit in $units; do
+        systemctl enable --quiet ${start:+--now} "$unit"
+    done
+    for kind in cifs:cifs-utils nfs:nfs-common; do
+        if grep -qsx "Type=${kind%:*}" "$root$system"/run-anonbox-shares-*.mount && ! command -v "mount.${kind%:*}" >/dev/null; then
+            say "a share needs: apt-get install ${kind#*:}; until then the page says that it waits for it"
+        fi
+    done
+}
+
 start_or_go_back() {
     local before=$1
     systemctl daemon-reload
@@ -223,7 +242,7 @@ start_or_go_back() {
     systemctl restart systemd-journald
     ! systemctl is-enabled --quiet smbd 2>/dev/null || systemctl restart smbd
     systemctl stop anonbox-page.service
-    systemctl restart anonbox-page.socket
+    systemctl restart anonbox-page.socket anonbox-results.path anonbox-signal.service anonbox-message.path
     systemctl reset-failed anonbox.service 2>/dev/null || true
     if systemctl restart anonbox.service; then
         udevadm trigger --action=add --subsystem-match=block # sticks that are plugged in already

@@ -23,7 +23,8 @@ MAY_IMPORT = {
     "engine": BASE,
     "status": {"types"},  # the snapshot; the page stands on it alone
     "redactor": BASE | {"formats", "detect", "engine"},
-    "intake": BASE | {"redactor", "status"},
+    "results": set(),  # runs as root: stands alone
+    "intake": BASE | {"redactor", "status", "results"},
     "batch": BASE | {"redactor"},
     "doctor": BASE | {"redactor", "formats", "intake", "status"},
     "reference": BASE,
@@ -31,8 +32,9 @@ MAY_IMPORT = {
     "rehearsal": BASE | {"redactor", "reference"},
     "selftest": BASE | {"redactor", "engine", "status", "intake", "reference", "formats", "prepare", "rehearsal"},
     "bench": BASE | {"formats", "detect", "engine", "redactor", "intake"},
-    "cli": BASE | {"bench", "intake", "redactor", "status", "batch", "doctor", "prepare", "selftest", "engine", "update"},
+    "cli": BASE | {"bench", "intake", "redactor", "status", "batch", "doctor", "prepare", "selftest", "engine", "update", "mounts"},
     "update": BASE,
+    "mounts": BASE,
     "__main__": {"cli"},
     "__init__": set(),
 }

@@ -15,7 +15,7 @@ from appliance.intake.journal import Journal
 from appliance.intake.record import Record
 from appliance.status import clock as clocks
 from appliance.status import health, snapshot
-from appliance.status.snapshot import Done, Snapshot, State, Stick
+from appliance.status.snapshot import Done, Share, Snapshot, State, Stick
 from appliance.types import EngineInfo
 
 log = logging.getLogger(__name__)
@@ -39,6 +39,7 @@ class View:
     left: Mapping[str, int] = field(default_factory=dict)
     free_bytes: int = 0
     sticks: tuple[Stick, ...] = ()
+    shares: tuple[Share, ...] = ()
 
 
 class Board:
@@ -105,6 +106,7 @@ class Board:
             refused=journal.newest_refused(NEWEST) if journal else (),
             left=dict(view.left),
             sticks=view.sticks,
+            shares=view.shares,
             images_per_minute=counts.last_minute if counts else 0,
             engine=self._engine,
             health=health.read(),

@@ -26,13 +26,14 @@ from appliance.intake.collector import Collector
 from appliance.intake.faults import as_state, describe
 from appliance.intake.folders import Box
 from appliance.intake.journal import Journal
-from appliance.intake.lane import LONGEST_WAIT_S, Job, Lane, is_ours, reconsider
+from appliance.intake.lane import LONGEST_WAIT_S, Job, Lane, Trouble, is_ours, reconsider
 from appliance.intake.notify import notify, reloading, watchdog_s
 from appliance.intake.recovery import recover
+from appliance.intake.shares import Shares
 from appliance.intake.usb import Sticks
 from appliance.intake.watch import Watcher
 from appliance.redactor import Redactor
-from appliance.status.snapshot import State, StickState
+from appliance.status.snapshot import ShareState, State, StickState
 
 log = logging.getLogger(__name__)
 
@@ -56,8 +57,8 @@ SWEEP_PAUSE_S = 0.2
 LOSSES_IN_ROW = 3
 """With so many losses of the redactor in a row, the fault is not one picture's and a person should look."""
 
-AT_RUN_TIME = ("intake", "page")
-"""Sections of the configuration that may change without a restart of this process; the page reads its own."""
+AT_RUN_TIME = ("intake", "page", "signal")
+"""Sections of the configuration that may change without a restart of this process; page and signals read their own."""
 
 
 class Daemon:
@@ -93,7 +94,8 @@ class Daemon:
             self._jobs = recover(self._box, self._journal, self._age.at(now), now)
             self._journal.write_mark(self._age.mark(now, wall))
             self._collector = Collector(self._box, self._journal, config)
-            self._sticks = Sticks(config.usb.mounts, self._box, self._journal, lambda: self._wake.put(None))
+            self._sticks = Sticks(config.usb, self._box, self._journal, lambda: self._wake.put(None))
+            self._shares = Shares(config, self._box, self._journal, monotonic)
             undo.pop_all()
         self._lane = Lane(self._box, self._journal, redactor, clock, monotonic)
         self._threads = ThreadPoolExecutor(redactor.lanes, "lane")
@@ -113,6 +115,7 @@ class Daemon:
         """Turn until SIGTERM or SIGINT; the exit code. Main thread only. reload : reads the configuration again, for SIGHUP"""
         with ExitStack() as undo:
             undo.callback(self.close)
+            self._shares.start()
             for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
                 undo.callback(signal.signal, number, signal.signal(number, self.on_signal))
             self.turn(self._monotonic())
@@ -159,6 +162,7 @@ class Daemon:
         self._closed = True
         self._watcher.close()
         self._sticks.close()
+        self._shares.close()
         hanging = any(not future.done() for future in self._running)
         self._threads.shutdown(wait=not hanging, cancel_futures=True)
         now, wall = self._monotonic(), self._clock()
@@ -262,11 +266,11 @@ class Daemon:
 
     def _show(self, now: float) -> None:
         """Say how it is: to the page, and to systemd, whose watchdog hears only of turns that did their work."""
-        sticks = self._sticks.views(now)
-        state, detail = self._state(now, {stick.state for stick in sticks})
+        sticks, shares = self._sticks.views(now), self._shares.views(now)
+        state, detail = self._fault or self._state(now, {stick.state for stick in sticks}, {share.state for share in shares})
         collector = self._collector
         working = len(self._running) + len(self._jobs)
-        view = View(state, detail, collector.waiting, working, collector.left, self._free, sticks)
+        view = View(state, detail, collector.waiting, working, collector.left + self._shares.left, self._free, sticks, shares)
         with suppress(sqlite3.Error):
             if self._board.post(view, self._journal, now, self._clock()):
                 notify(f"STATUS={state}. {detail}")
@@ -275,28 +279,39 @@ class Daemon:
             self._ping_at = now + period_s
             notify("WATCHDOG=1")
 
-    def _state(self, now: float, sticks: set[StickState]) -> tuple[State, str]:
-        troubles = {job.trouble for job in [*self._jobs, *self._running.values()]}
-        attention = {
-            self._inbox_fault: bool(self._inbox_fault),
-            "A picture has been in work for too long; the redactor hangs.": self._is_overdue(now),
-            f"The redactor keeps failing: {self._loss}.": self._losses >= LOSSES_IN_ROW,
-            "A stick was pulled too early; plug it in again: what is missing is read then.": "pulled too early" in sticks,
-            "A stick cannot be read; its file system must be FAT32, exFAT or ext4 and whole.": "cannot be read" in sticks,
-            "The disk failed while a result was written; it is tried again.": "disk" in troubles,
-        }
-        if self._fault is not None:
-            return self._fault
-        for detail, holds in attention.items():
-            if holds:
-                return "Needs attention", detail
-        if self._is_short or "space" in troubles:
+    def _state(self, now: float, sticks: set[StickState], shares: set[ShareState]) -> tuple[State, str]:
+        """Say what matters most, in this order: somebody must do something, it waits, it works, a stick may go, all is well."""
+        if detail := self._call_for_help(now, sticks):
+            return "Needs attention", detail
+        if self._is_short or "space" in self._troubles:
             return "Waiting for space", f"Less than {self._config.intake.min_free_mib} MiB free; make room, it goes on by itself."
+        if "away" in shares:
+            return "Waiting for share", ""
         if self._journal.lost:
             return "Needs attention", "The journal was damaged and moved aside; numbers go on above the old ones, counts begin anew."
         if self._running or self._jobs or self._collector.is_ready or self._sticks.is_reading:
             return "Working", ""
         return ("Safe to remove" if sticks == {"safe to remove"} else "Working" if sticks else "Ready"), ""
+
+    def _call_for_help(self, now: float, sticks: set[StickState]) -> str:
+        """Say what a person must do something about, the worst first; "" when there is nothing."""
+        details = {
+            self._inbox_fault: bool(self._inbox_fault),
+            "A picture has been in work for too long; the redactor hangs.": self._is_overdue(now),
+            f"The redactor keeps failing: {self._loss}.": self._losses >= LOSSES_IN_ROW,
+            "A stick was pulled too early; plug it in again: what is missing is read then.": "pulled too early" in sticks,
+            "A stick cannot be read; its file system must be FAT32, exFAT or ext4 and whole.": "cannot be read" in sticks,
+            "Results do not fit onto a stick; they are on the box. Make room on the stick and plug it in again.": "results do not fit"
+            in sticks,
+            "Results could not be written onto a stick; they are on the box.": "results not written" in sticks,
+            "The disk failed while a result was written; it is tried again.": "disk" in self._troubles,
+            self._shares.clash: bool(self._shares.clash),
+        }
+        return next((detail for detail, holds in details.items() if holds), "")
+
+    @property
+    def _troubles(self) -> set[Trouble]:
+        return {job.trouble for job in [*self._jobs, *self._running.values()]}
 
     def _reload(self, reload: Callable[[], Config]) -> None:
         reloading()
@@ -315,6 +330,7 @@ class Daemon:
             log.warning("configuration: [%s] changed and needs a restart", name)
         kept = {name: getattr(self._config, name) for name in fixed}
         self._config = self._collector.config = Config(**{**vars(config), **kept})
+        self._shares.adopt(self._config)
         if not config.intake.watch:
             self._watcher.close()
         log.info("configuration read again")

@@ -42,9 +42,13 @@ def make_folder(path: Path, mode: int) -> None:
 def copy(source: int, target: int) -> None:
     """Copy what is left of one file descriptor to another."""
     while chunk := os.read(source, CHUNK):
-        view = memoryview(chunk)
-        while view:
-            view = view[os.write(target, view) :]
+        write_all(target, chunk)
+
+
+def write_all(target: int, chunk: bytes) -> None:
+    view = memoryview(chunk)
+    while view:
+        view = view[os.write(target, view) :]
 
 
 def write_whole(path: Path, content: bytes, mode: int = 0o600) -> None:

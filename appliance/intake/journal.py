@@ -124,7 +124,7 @@ class Journal:
     def claim(self, key: bytes, age: float, idle_s: float, seen: bytes | None = None) -> Number:
         """Give the next number in the examination `key` stands for; a new examination when that was untouched for idle_s.
 
-        seen : what `has_seen` answers True for from now on, until the claim is taken back
+        seen : what `number_of` knows this number by from now on, until the claim is taken back
         """
         with self._transaction() as db:
             row = db.execute("SELECT number FROM exam WHERE key = ? AND claimed_age > ?", (key, age - idle_s)).fetchone()
@@ -141,8 +141,10 @@ class Journal:
                 db.execute("INSERT INTO seen VALUES (?, ?, ?)", (seen, exam, picture))
         return Number(exam, picture)
 
-    def has_seen(self, key: bytes) -> bool:
-        return self._row("SELECT 1 FROM seen WHERE key = ?", key) is not None
+    def number_of(self, key: bytes) -> Number | None:
+        """The number that a picture got that was seen before."""
+        row = self._row("SELECT exam, number FROM seen WHERE key = ?", key)
+        return Number(*row) if row else None
 
     def forget(self, number: Number) -> None:
         """Take a claim back whose file never left the drop folder; its number is free again."""

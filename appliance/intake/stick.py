@@ -1,4 +1,4 @@
-"""One USB stick: a thread lists it and copies its pictures into work/, a few ahead of the daemon. Nothing is ever written to a stick."""
+"""One USB stick: a thread lists it and copies its pictures into work/, a few ahead of the daemon. Nothing is written to a stick here."""
 
 from __future__ import annotations
 
@@ -20,8 +20,9 @@ from appliance.intake import files
 from appliance.intake.faults import describe
 from appliance.intake.folders import Box
 from appliance.intake.inbox import Entry, Inbox, Left, NotNow, Sweep, natural
-from appliance.intake.journal import Journal
+from appliance.intake.journal import Journal, Number
 from appliance.intake.stability import Stamp
+from appliance.results import FOLDER, MARKER
 from appliance.signatures import format_of
 
 log = logging.getLogger(__name__)
@@ -83,10 +84,13 @@ class Reader(threading.Thread):
     total : pictures, None until all folders are listed; known : those the journal knew; unreadable : those that cannot be read
     not_released : kind -> number of things that stay on the stick
     finished : every picture was handed over, or known, or cannot be read
+    numbers : those of its pictures, known ones and what the daemon adds
+    takes_results : it is for results alone, and not read
     fault : why the stick could not be read to its end, "" while it can
     """
 
-    def __init__(self, plug: Plug, box: Box, journal: Journal, wake: Callable[[], None]) -> None:
+    def __init__(self, plug: Plug, box: Box, journal: Journal, wake: Callable[[], None], heeds_marker: bool = False) -> None:
+        """heeds_marker : a stick with the folder results.MARKER is not read"""
         super().__init__(name="stick", daemon=True)  # a read that hangs in the kernel must not keep the process from ending
         self._plug, self._work, self._journal, self._wake = plug, box.work, journal, wake
         self._secret = box.secret()
@@ -96,12 +100,15 @@ class Reader(threading.Thread):
         self.total: int | None = None
         self.known = self.unreadable = 0
         self.not_released: Counter[str] = Counter()
-        self.finished = False
+        self.finished = self.takes_results = False
+        self.numbers: set[Number] = set()
+        self._heeds_marker = heeds_marker
         self.fault = ""
 
     def run(self) -> None:
         try:
-            pictures = list(self._pictures(self._inbox.sweep()))
+            self.takes_results = self._heeds_marker and (self._plug.path / MARKER).is_dir()
+            pictures = [] if self.takes_results else list(self._pictures(self._inbox.sweep()))
             self.total = len(pictures)
             for number, picture in enumerate(pictures):
                 self._wake()
@@ -135,6 +142,8 @@ class Reader(threading.Thread):
         for entry, stamp in sorted(found.files.items(), key=lambda item: natural(item[0])):
             if self._ended.is_set():
                 return
+            if FOLDER.fullmatch(entry.folder.partition("/")[0]):
+                continue  # results that a box gave it
             if PICTURE.fullmatch(entry.name.casefold()) or self._begins_like_a_picture(entry, stamp):
                 yield entry, stamp
             else:
@@ -173,7 +182,8 @@ class Reader(threading.Thread):
         with self._inbox.open(entry, stamp) as held:
             seen = self._key(entry, held.file)
             try:
-                if self._journal.has_seen(seen):
+                if (number := self._journal.number_of(seen)) is not None:
+                    self.numbers.add(number)
                     return None
             except sqlite3.Error as error:
                 raise BoxTrouble from error
@@ -223,10 +233,8 @@ def _write_durably(source: int, path: Path) -> None:
 
 
 def _write_all(target: int, chunk: bytes) -> None:
-    view = memoryview(chunk)
     try:
-        while view:
-            view = view[os.write(target, view) :]
+        files.write_all(target, chunk)
     except OSError as error:
         raise BoxTrouble from error
 

@@ -15,8 +15,10 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from appliance.config import Usb
 from appliance.intake.folders import Box
-from appliance.intake.journal import Journal
+from appliance.intake.giveback import Giveback
+from appliance.intake.journal import Journal, Number
 from appliance.intake.lane import Job
 from appliance.intake.stick import COPY, Copy, Plug, Reader
 from appliance.status.snapshot import Stick, StickState
@@ -30,18 +32,24 @@ MOUNTING_S = 10.0
 PULLED_S = 600.0
 """A stick pulled too early is shown so long, or until it is back."""
 
+REMOVABLE = ("safe to remove", "results do not fit", "results not written")
+"""States in which a stick that is pulled was not pulled too early."""
+
 DEVICE = re.compile(r"[a-z0-9]+", re.ASCII)
 
 
 @dataclass
 class _Plugged:
-    """One stick that is plugged in. identity : what it is recognised by; since : monotonic seconds; taken : pictures numbered"""
+    """One stick that is plugged in. identity : what it is recognised by; since : monotonic seconds; taken : pictures numbered
+    giveback : of results, None when this stick gets none
+    """
 
     number: int
     identity: str
     plug: Plug
     since: float
     reader: Reader | None = None
+    giveback: Giveback | None = None
     held: Copy | None = None
     taken: int = 0
 
@@ -56,7 +64,7 @@ class _Plugged:
         if self.reader.fault or not (self.reader.finished or self.reader.is_alive()):
             return "cannot be read" if self.plug.is_present() else "pulled too early"
         if self.reader.finished and self.held is None and not self.reader.has_copy:
-            return "safe to remove"
+            return self.giveback.state if self.giveback else "safe to remove"
         return "reading" if self.reader.total is None else "working"
 
     def view(self, now: float) -> Stick:
@@ -77,19 +85,21 @@ class _Pulled:
 
 @dataclass
 class Sticks:
-    """All sticks of one running box. folder : where they are mounted, each below its device's name; wake : has the daemon turn"""
+    """All sticks of one running box. usb : the configuration's section; wake : has the daemon turn"""
 
-    folder: Path
+    usb: Usb
     box: Box
     journal: Journal
     wake: Callable[[], None]
     _plugged: dict[str, _Plugged] = field(default_factory=dict)
     _pulled: dict[str, _Pulled] = field(default_factory=dict)
     _numbers: dict[str, int] = field(default_factory=dict)
+    _released: set[Number] = field(default_factory=set)
     _look_at: float = 0.0
 
     def __post_init__(self) -> None:
         self._secret = self.box.secret()
+        self.folder = self.usb.mounts
         for path in self.box.work.iterdir():
             if COPY.fullmatch(path.name):  # of the last run; the stick still has it, or the journal would know
                 path.unlink()
@@ -120,6 +130,7 @@ class Sticks:
         for name, plug in plugs.items():
             if name not in self._plugged:
                 self._plug_in(name, plug, now)
+        self._give_back(now)
         self._pulled = {identity: pulled for identity, pulled in self._pulled.items() if now < pulled.until}
 
     def take(self, age: float, idle_s: float) -> Job | None:
@@ -129,7 +140,8 @@ class Sticks:
         """
         for stick in self._plugged.values():
             while (copy := stick.next_copy()) is not None:
-                if stick.reader is not None and self.journal.has_seen(copy.seen):  # from another stick, a moment ago
+                if stick.reader is not None and (known := self.journal.number_of(copy.seen)) is not None:  # from another stick, just now
+                    stick.reader.numbers.add(known)
                     copy.path.unlink(missing_ok=True)
                     stick.held = None
                     stick.reader.known += 1
@@ -142,6 +154,8 @@ class Sticks:
                     raise
                 stick.held = None
                 stick.taken += 1
+                if stick.reader is not None:
+                    stick.reader.numbers.add(number)
                 return Job(number, changed_at=float("-inf"), stamp=stamp)  # it cannot grow any more
         return None
 
@@ -171,10 +185,26 @@ class Sticks:
             return
         identity = identify(plug.device) or f"{name} {now}"
         self._pulled.pop(identity, None)
-        stick = _Plugged(self._number_of(identity), identity, plug, now, Reader(plug, self.box, self.journal, self.wake))
+        reader = Reader(plug, self.box, self.journal, self.wake, heeds_marker=self.usb.results == "second")
+        giveback = None if self.usb.results == "box" else Giveback(plug, self.box, self.journal, self.usb.outcomes)
+        stick = _Plugged(self._number_of(identity), identity, plug, now, reader, giveback)
         self._plugged[name] = stick
         if stick.reader is not None:
             stick.reader.start()
+
+    def _give_back(self, now: float) -> None:
+        """Have the results of what was read written onto the stick they came from, or onto those that take results."""
+        for stick in self._plugged.values():
+            reader = stick.reader
+            if reader is None or stick.giveback is None or not reader.finished or stick.next_copy() is not None:
+                continue
+            self._released |= reader.numbers
+            if self.usb.results == "stick":
+                stick.giveback.look(reader.numbers, now)
+            elif reader.takes_results:
+                stick.giveback.look(self._released, now)
+            else:
+                stick.giveback = None
 
     def _unplug(self, name: str, now: float) -> None:
         stick = self._plugged.pop(name)
@@ -182,7 +212,9 @@ class Sticks:
             return
         state = stick.state(now)
         stick.reader.end()
-        if state != "safe to remove":
+        if stick.giveback is not None:
+            stick.giveback.end()
+        if state not in REMOVABLE:
             self._pulled[stick.identity] = _Pulled(replace(stick.view(now), state="pulled too early"), now + PULLED_S)
         # what was copied and has no number goes: the stick still has it
         while copy := stick.next_copy():

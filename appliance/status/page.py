@@ -26,9 +26,6 @@ from appliance.status.texts import LANGUAGES, Language, Words, iso
 
 METHODS = ("GET", "HEAD")
 
-FIRST_REPORT_S = 120.0
-"""A box that has not written its first snapshot so long after the page started is not starting any more, seconds."""
-
 HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; "
@@ -43,20 +40,6 @@ TEXT = "text/plain; charset=utf-8"
 
 WITHOUT_PIN = ("healthz", "static")
 """What watches the box need not know the PIN; style and script say nothing of it."""
-
-
-def look(path: Path, first_report_due: float, now: float) -> Snapshot:
-    """The snapshot at `path`, or an honest one where there is none; times in Unix seconds."""
-    try:
-        return snapshots.read(path, now)
-    except FileNotFoundError:
-        if now < first_report_due:
-            return Snapshot("Starting", "The box has not reported yet.")
-        return Snapshot("Needs attention", "The box has never reported; see whether its daemon runs.")
-    except OSError as error:
-        return Snapshot("Needs attention", f"The box's report cannot be read: {error.strerror}.")
-    except (ValueError, KeyError, TypeError):
-        return Snapshot("Needs attention", "The box's report is damaged; restart the box.")
 
 
 class Answers:
@@ -74,7 +57,7 @@ class Answers:
         with self._lock:
             known, answer = self._made.get(name, (None, ""))
             if known != moment:
-                answer = make(look(self._path, self._first_report_due, now), now)
+                answer = make(snapshots.look(self._path, self._first_report_due, now), now)
                 self._made[name] = (moment, answer)
             return answer
 
@@ -95,7 +78,7 @@ def create_app(snapshot_path: Path, allowed_hosts: Collection[str] = (), pin: st
     app.jinja_env.globals.update(
         shapes=_shapes(Path(app.static_folder or "")), languages=LANGUAGES, views=views, slug=_slug, no_connection="No connection"
     )
-    answers = Answers(snapshot_path, time.time() + FIRST_REPORT_S)
+    answers = Answers(snapshot_path, time.time() + snapshots.FIRST_REPORT_S)
     _guard(app, own_names() | {name.lower() for name in allowed_hosts}, Pin(pin))
 
     @app.get("/")
@@ -110,13 +93,13 @@ def create_app(snapshot_path: Path, allowed_hosts: Collection[str] = (), pin: st
     @app.get("/metrics")
     def measures() -> flask.Response:
         def make(snapshot: Snapshot, now: float) -> str:
-            return metrics.expose(snapshot, views.glance(snapshot, Words("en")).headline, now).decode()
+            return metrics.expose(snapshot, snapshot.state, now).decode()
 
         return flask.Response(answers("metrics", make), content_type=metrics.CONTENT_TYPE)
 
     @app.get("/healthz")
     def healthz() -> flask.Response:
-        headline = answers("health", lambda snapshot, now: views.glance(snapshot, Words("en")).headline)
+        headline = answers("health", lambda snapshot, now: snapshot.state)
         return _text("ok", 200) if headline in views.HEALTHY else _text(headline, 503)
 
     @app.get("/licences")
@@ -180,7 +163,7 @@ def _render(snapshot: Snapshot, words: Words, now: float) -> str:
 def _as_json(snapshot: Snapshot, now: float) -> str:
     """The whole snapshot, the one state of the page, and how old the report is."""
     age_s = round(now - snapshot.written_at, 1) if snapshot.written_at else None
-    return json.dumps({"headline": views.glance(snapshot, Words("en")).headline, **asdict(snapshot), "age_s": age_s})
+    return json.dumps({"headline": snapshot.state, **asdict(snapshot), "age_s": age_s})
 
 
 def _language() -> Language:

@@ -17,14 +17,28 @@ from appliance.types import EngineInfo
 State = Literal["Starting", "Ready", "Working", "Safe to remove", "Waiting for space", "Waiting for share", "Needs attention", "Stopped"]
 STATES: tuple[State, ...] = get_args(State)
 
-StickState = Literal["reading", "working", "safe to remove", "pulled too early", "cannot be read"]
+StickState = Literal[
+    "reading",
+    "working",
+    "safe to remove",
+    "pulled too early",
+    "cannot be read",
+    "writing results",
+    "results do not fit",
+    "results not written",
+]
 """reading: its folders are listed · working: done M of N · safe to remove: the box needs it no more · pulled too early: before that, and
-nothing of it is lost: it goes on when plugged in again · cannot be read: no file system this box mounts, or a damaged one."""
+nothing of it is lost: it goes on when plugged in again · cannot be read: no file system this box mounts, or a damaged one.
+writing results: those of its pictures, or of others' · the last two: they are on the box, and the stick may be pulled."""
 
 ShareState = Literal["connected", "away"]
 
 STALE_S = 15.0
 """A snapshot older than this, by a box that did not say it stopped, means that the daemon hangs or died, seconds."""
+
+
+FIRST_REPORT_S = 120.0
+"""A box that has not written its first snapshot so long after the one who looks started is not starting any more, seconds."""
 
 
 @dataclass(frozen=True)
@@ -179,6 +193,20 @@ def read(path: Path, now: float | None = None) -> Snapshot:
     # the clock of a box without a battery jumps; a report from the future says as little about now as an old one
     detail = f"The box has not reported for {age:.0f} s; restart it." if age > 0 else "The box's clock went back; wait, or restart the box."
     return replace(snapshot, state="Needs attention", detail=detail)
+
+
+def look(path: Path, first_report_due: float, now: float) -> Snapshot:
+    """The snapshot at `path`, or an honest one where there is none; times in Unix seconds."""
+    try:
+        return read(path, now)
+    except FileNotFoundError:
+        if now < first_report_due:
+            return Snapshot("Starting", "The box has not reported yet.")
+        return Snapshot("Needs attention", "The box has never reported; see whether its daemon runs.")
+    except OSError as error:
+        return Snapshot("Needs attention", f"The box's report cannot be read: {error.strerror}.")
+    except (ValueError, KeyError, TypeError):
+        return Snapshot("Needs attention", "The box's report is damaged; restart the box.")
 
 
 def _parse(path: Path) -> Snapshot:

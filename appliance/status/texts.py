@@ -1,6 +1,7 @@
 """What the page says, in English and German. The English text is the key; {name} stands for a value.
 
-The daemon's own sentences (a state's detail, why a file is left) come in English with their values in; they are found again by pattern.
+The daemon's own sentences (a state's detail, why a file is left or refused) come in English with their values
+in; they are found again by pattern.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
+
+from appliance.status.reasons import REASONS
 
 Language = Literal["en", "de"]
 LANGUAGES: Mapping[Language, str] = {"en": "English", "de": "Deutsch"}
@@ -40,8 +43,8 @@ class Words:
         if self.language == "de":
             if text in GERMAN:
                 return Said(_filled(GERMAN[text], values), "de")
-            for pattern, german in SENTENCES:
-                if found := pattern.fullmatch(text):
+            for known, german in SENTENCES:
+                if found := known.fullmatch(text):
                     return Said(_filled(german, found.groupdict()), "de")
         return Said(_filled(text, values), "en")
 
@@ -153,6 +156,13 @@ GERMAN: Mapping[str, str] = {
     ),
     "Cannot be read. Try another stick, or format it as FAT32, exFAT or ext4.": (
         "Nicht lesbar. Nehmen Sie einen anderen Stick, oder formatieren Sie ihn als FAT32, exFAT oder ext4."
+    ),
+    "Results are being written onto it. Do not pull it.": "Ergebnisse werden darauf geschrieben. Nicht abziehen.",
+    "Not all results fit onto it. They are on the box; you can pull the stick.": (
+        "Nicht alle Ergebnisse passen darauf. Sie liegen auf der Box; Sie können den Stick abziehen."
+    ),
+    "Results could not be written onto it. They are on the box.": (
+        "Ergebnisse konnten nicht darauf geschrieben werden. Sie liegen auf der Box."
     ),
     "{count} were done before.": "{count} waren schon fertig.",
     "{count} could not be read: the stick may be worn.": "{count} waren nicht lesbar: Der Stick ist womöglich verschlissen.",
@@ -294,6 +304,12 @@ DAEMON: Mapping[str, str] = {
     "A stick was pulled too early; plug it in again: what is missing is read then.": (
         "Ein Stick wurde zu früh abgezogen; stecken Sie ihn wieder ein: Was fehlt, wird dann gelesen."
     ),
+    "Results do not fit onto a stick; they are on the box. Make room on the stick and plug it in again.": (
+        "Ergebnisse passen nicht auf einen Stick; sie liegen auf der Box. Schaffen Sie dort Platz und stecken Sie ihn wieder ein."
+    ),
+    "Results could not be written onto a stick; they are on the box.": (
+        "Ergebnisse konnten nicht auf einen Stick geschrieben werden; sie liegen auf der Box."
+    ),
     "Less than {mib} MiB free; make room, it goes on by itself.": (
         "Weniger als {mib} MiB frei; schaffen Sie Platz, es geht von selbst weiter."
     ),
@@ -304,6 +320,10 @@ DAEMON: Mapping[str, str] = {
         "Ein Ordner der Box ist voll; schaffen Sie Platz, es geht von selbst weiter."
     ),
     "The box cannot work: {why}. It is tried again.": "Die Box kann nicht arbeiten: {why}. Es wird noch einmal versucht.",
+    # intake/shares.py
+    "A result on the network share differs from the box's of the same number; move it away there.": (
+        "Ein Ergebnis im Netzordner weicht von dem der Box mit derselben Nummer ab; verschieben Sie es dort."
+    ),
     # intake/inbox.py, intake/collector.py: why a file is left
     "symbolic link: not followed": "symbolische Verknüpfung: wird nicht verfolgt",
     "not a regular file (socket, FIFO or device): not taken": "keine gewöhnliche Datei (Socket, FIFO oder Gerät): wird nicht genommen",
@@ -328,9 +348,9 @@ DAEMON: Mapping[str, str] = {
 """Sentences that come with their values in."""
 
 
-def _pattern(template: str) -> re.Pattern[str]:
+def pattern(template: str) -> re.Pattern[str]:
     parts = re.split(r"\{(\w+)\}", template)
     return re.compile("".join(re.escape(part) if i % 2 == 0 else f"(?P<{part}>.*)" for i, part in enumerate(parts)), re.DOTALL)
 
 
-SENTENCES = tuple((_pattern(english), german) for english, german in DAEMON.items())
+SENTENCES = tuple((pattern(english), german) for english, german in {**DAEMON, **REASONS}.items())

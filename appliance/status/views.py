@@ -46,6 +46,9 @@ STICK: Mapping[str, str] = {
     "working": "{done} of {total}. Do not pull it.",
     "safe to remove": "Safe to remove.",
     "pulled too early": "Pulled too early: {done} of {total}. Plug it in again; nothing is lost.",
+    "writing results": "Results are being written onto it. Do not pull it.",
+    "results do not fit": "Not all results fit onto it. They are on the box; you can pull the stick.",
+    "results not written": "Results could not be written onto it. They are on the box.",
     "cannot be read": "Cannot be read. Try another stick, or format it as FAT32, exFAT or ext4.",
 }
 """snapshot.StickState → what it means."""
@@ -72,20 +75,12 @@ class Glance:
 
 
 def glance(snapshot: Snapshot, t: Words) -> Glance:
-    """What matters most of the box, its shares and its sticks, in this order: it cannot work, it waits, a stick is in use, all is well."""
-    if snapshot.state not in ("Ready", "Working"):
-        return Glance(snapshot.state, t.said(snapshot.detail or MEANING[snapshot.state]))
-    if any(share.state == "away" for share in snapshot.shares):
-        return Glance("Waiting for share", t.said(MEANING["Waiting for share"]))
-    by_state = {stick.state: stick for stick in reversed(snapshot.sticks)}
-    for state in ("pulled too early", "cannot be read"):
-        if state in by_state:
-            return Glance("Needs attention", Said(stick_text(by_state[state], t, named=True), t.language))
-    for state in ("working", "reading"):
-        if state in by_state:
-            return Glance("Working", Said(stick_text(by_state[state], t, named=True), t.language))
-    if "safe to remove" in by_state:
-        return Glance("Safe to remove", t.said(MEANING["Safe to remove"]))
+    """The daemon's own state; what it means is said with the numbers of the stick in work, where there is one."""
+    if snapshot.state == "Working" and not snapshot.detail:
+        by_state = {stick.state: stick for stick in reversed(snapshot.sticks)}
+        busy = next((by_state[state] for state in ("working", "writing results", "reading") if state in by_state), None)
+        if busy is not None:
+            return Glance(snapshot.state, Said(stick_text(busy, t, named=True), t.language))
     return Glance(snapshot.state, t.said(snapshot.detail or MEANING[snapshot.state]))
 
 

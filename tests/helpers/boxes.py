@@ -97,9 +97,14 @@ def every_headline() -> dict[str, Snapshot]:
         "Starting": snapshot("Starting", detail="", **IDLE),
         "Ready": snapshot("Ready", **IDLE, left={}, refused=()),
         "Working": snapshot(sticks=(Stick(1, "working", 12, 45, 3, 1, {"PDF": 2, "thumbnail database": 1}),)),
-        "Safe to remove": snapshot("Ready", **IDLE, sticks=(Stick(1, "safe to remove", 45, 45, 3),)),
+        "Safe to remove": snapshot("Safe to remove", **IDLE, sticks=(Stick(1, "safe to remove", 45, 45, 3),)),
         "Waiting for space": snapshot("Waiting for space", detail="Less than 512 MiB free; make room, it goes on by itself."),
-        "Waiting for share": snapshot(shares=(Share("in", "connected"), Share("out", "away")), clock_trusted=False),
-        "Needs attention": snapshot("Ready", **IDLE, sticks=(Stick(1, "pulled too early", 12, 45),)),
+        "Waiting for share": snapshot("Waiting for share", shares=(Share("in", "connected"), Share("out", "away")), clock_trusted=False),
+        "Needs attention": snapshot(
+            "Needs attention",
+            detail="A stick was pulled too early; plug it in again: what is missing is read then.",
+            **IDLE,
+            sticks=(Stick(1, "pulled too early", 12, 45),),
+        ),
         "Stopped": snapshot("Stopped", **IDLE),
     }

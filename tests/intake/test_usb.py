@@ -285,9 +285,9 @@ def test_a_kill_while_taking_loses_and_doubles_nothing(port: Port, monkeypatch: 
 def test_the_journal_forgets_a_sighting_with_its_claim(tmp_path: Path) -> None:
     journal = Journal(tmp_path / "journal.sqlite")
     number = journal.claim(b"folder", 0.0, 60.0, b"seen")
-    assert (number, journal.has_seen(b"seen"), journal.has_seen(b"other")) == (Number(1, 1), True, False)
+    assert (number, journal.number_of(b"seen"), journal.number_of(b"other")) == (Number(1, 1), number, None)
     journal.forget(number)
-    assert not journal.has_seen(b"seen")
+    assert journal.number_of(b"seen") is None
     journal.close()
 
 

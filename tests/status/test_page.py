@@ -15,7 +15,7 @@ from appliance.errors import BAD_FILE_CODES
 from appliance.status import page, views
 from appliance.status.access import own_names
 from appliance.status.silhouette import Silhouette
-from appliance.status.snapshot import STATES, Done, Refused, Share, Snapshot, Stick, write
+from appliance.status.snapshot import STATES, Done, Refused, Share, Snapshot, Stick, look, write
 from appliance.status.texts import LANGUAGES, Language, Words
 from appliance.types import EngineInfo
 
@@ -184,8 +184,8 @@ def test_before_the_first_report_the_box_is_starting(client: FlaskClient) -> Non
 
 
 def test_a_box_that_never_reports_needs_attention(path: Path) -> None:
-    assert page.look(path, first_report_due=100.0, now=99.0).state == "Starting"
-    assert page.look(path, first_report_due=100.0, now=101.0).state == "Needs attention"
+    assert look(path, first_report_due=100.0, now=99.0).state == "Starting"
+    assert look(path, first_report_due=100.0, now=101.0).state == "Needs attention"
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[1]", b"\xff\xfe", b'{"state": "Ready"}'])

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from boxes import every_headline, snapshot
 
-from appliance.intake import collector, inbox
+from appliance.intake import collector, inbox, shares
 from appliance.status import charts, clock, licences, metrics, texts, views
 from appliance.status.access import ASKS_A_SECOND, BURST, MOST_ADDRESSES, TRIES, WITHIN_S, Pin, Throttle
 from appliance.status.snapshot import Hour, Share, Stick
@@ -20,27 +20,16 @@ ROOT = Path(views.__file__).parents[1]
 EN, DE = Words("en"), Words("de")
 
 
-@pytest.mark.parametrize(
-    ("changes", "headline"),
-    [
-        ({"sticks": (Stick(1, "safe to remove"), Stick(2, "working", 1, 2))}, "Working"),
-        ({"sticks": (Stick(1, "safe to remove"), Stick(2, "pulled too early", 1, 2))}, "Needs attention"),
-        ({"sticks": (Stick(1, "reading"), Stick(2, "cannot be read"))}, "Needs attention"),
-        ({"sticks": (Stick(1, "safe to remove"),), "shares": (Share("in", "away"),)}, "Waiting for share"),
-        ({"sticks": (Stick(1, "reading"),)}, "Working"),
-        ({"sticks": (Stick(1, "safe to remove"),)}, "Safe to remove"),
-        ({"shares": (Share("in", "connected"),)}, "Ready"),
-    ],
-)
-def test_the_one_headline_is_what_matters_most(changes: dict, headline: str) -> None:
-    assert views.glance(snapshot("Ready", **changes), EN).headline == headline
-    for state in ("Needs attention", "Waiting for space", "Stopped", "Starting"):
-        assert views.glance(snapshot(state, **changes), EN).headline == state
+@pytest.mark.parametrize("headline", every_headline())
+def test_the_headline_is_the_daemons_own_state(headline: str) -> None:
+    for sticks in ((), (Stick(1, "pulled too early", 1, 2),), (Stick(1, "safe to remove"), Stick(2, "working", 1, 2))):
+        assert views.glance(snapshot(headline, sticks=sticks, shares=(Share("in", "away"),)), EN).headline == headline
 
 
-def test_the_first_stick_in_trouble_is_named() -> None:
-    sticks = (Stick(1, "safe to remove"), Stick(2, "pulled too early", 3, 9), Stick(3, "pulled too early", 0, 5))
-    assert views.glance(snapshot("Ready", sticks=sticks), EN).detail.text.startswith("Stick 2: Pulled too early: 3 of 9.")
+def test_a_stick_in_work_is_named_with_its_numbers() -> None:
+    sticks = (Stick(1, "safe to remove"), Stick(2, "working", 3, 9), Stick(3, "working", 0, 5))
+    assert views.glance(snapshot("Working", detail="", sticks=sticks), EN).detail.text == "Stick 2: 3 of 9. Do not pull it."
+    assert views.glance(snapshot("Waiting for space", detail="Full.", sticks=sticks), EN).detail.text == "Full."
 
 
 def asked_for() -> Iterator[str]:
@@ -62,7 +51,7 @@ def test_the_table_has_what_is_asked_for_and_nothing_else() -> None:
 
 
 def test_german_keeps_every_value() -> None:
-    for english, german in {**texts.GERMAN, **texts.DAEMON}.items():
+    for english, german in {**texts.GERMAN, **texts.DAEMON, **texts.REASONS}.items():
         assert set(re.findall(r"\{(\w+)\}", english)) == set(re.findall(r"\{(\w+)\}", german)), english
 
 
@@ -80,19 +69,42 @@ def sentences(path: Path, functions: set[str]) -> Iterator[str]:
 
 def test_the_daemons_sentences_are_known_in_german() -> None:
     said = {
-        *sentences(ROOT / "intake" / "daemon.py", {"_state", "_sweep"}),
+        *sentences(ROOT / "intake" / "daemon.py", {"_state", "_call_for_help", "_sweep"}),
         *sentences(ROOT / "intake" / "faults.py", {"as_state"}),
-        *sentences(ROOT / "status" / "page.py", {"look"}),
+        *sentences(ROOT / "status" / "snapshot.py", {"look"}),
         *sentences(ROOT / "status" / "snapshot.py", {"read"}),
         *(getattr(inbox, name) for name in ("LINK", "SPECIAL", "HARD_LINK", "MOUNTED", "TOO_DEEP")),
         *(text.format(user="anonbox") for text in (inbox.UNREADABLE, inbox.UNREADABLE_FOLDER, inbox.UNTAKEABLE)),
         collector.TOO_LARGE,
+        shares.CLASH,
     }
     parts = {text for text in said if not text.endswith((": 7.", ": 7"))} - {"Read the snapshot; one that grew stale comes back as"}
     assert len(parts) >= 18
     unknown = {text for text in parts if DE.said(text).language == "en" and not text.startswith(("Read the", "The snapshot at"))}
     assert not unknown
     assert DE("Less than 512 MiB free; make room, it goes on by itself.").startswith("Weniger als 512 MiB frei")
+
+
+def refusals() -> Iterator[str]:
+    """Every reason that a file can be refused for, with 7 for every value."""
+    for path in ROOT.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if path.name != "batch.py" and isinstance(node, ast.Call) and ast.unparse(node.func) == "BadFile" and len(node.args) == 2:
+                reason = node.args[1]
+                if isinstance(reason, ast.Constant):
+                    yield str(reason.value)
+                elif isinstance(reason, ast.JoinedStr):
+                    yield "".join(str(part.value) if isinstance(part, ast.Constant) else "7" for part in reason.values)
+
+
+def test_every_reason_of_a_refusal_is_known_in_german() -> None:
+    reasons = set(refusals())
+    assert len(reasons) > 80
+    assert {reason for reason in reasons if DE.said(reason).language == "en"} == set()
+    assert DE("the JPEG is cut off: its end marker is missing") == "das JPEG ist abgeschnitten: Die Endmarke fehlt"
+    known = {text: texts.pattern(text) for text in texts.REASONS}
+    unused = {text for text, pattern in known.items() if not any(map(pattern.fullmatch, reasons))}
+    assert unused == set(), "a reason that nothing gives any more"
 
 
 def test_numbers_as_people_write_them() -> None:

@@ -1,0 +1,71 @@
+"""The helper that writes onto a stick, on a real mount: writable only meanwhile, and a full one is told. Needs root and a loop device."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from appliance import results
+
+READ_ONLY = "ro,noload,nosuid,nodev,noexec"
+
+
+def run(*command: str | Path) -> str:
+    return subprocess.run([*map(str, command)], check=True, capture_output=True, text=True).stdout.strip()
+
+
+@pytest.fixture
+def places(tmp_path: Path) -> Iterator[results.Places]:
+    """A stick of 8 MiB, mounted as the box mounts it."""
+    if os.geteuid() != 0 or not all(map(shutil.which, ("losetup", "mkfs.ext4"))):
+        pytest.skip("not root, or no losetup or mkfs.ext4")
+    image, point = tmp_path / "stick.img", tmp_path / "usb/sda1"
+    point.mkdir(parents=True)
+    image.touch()
+    os.truncate(image, 8 << 20)
+    run("mkfs.ext4", "-q", "-F", image)
+    try:
+        device = run("losetup", "--find", "--show", image)
+    except subprocess.CalledProcessError:
+        pytest.skip("this machine gives no loop device")
+    try:
+        try:
+            run("mount", "-t", "ext4", "-o", READ_ONLY, device, point)
+        except subprocess.CalledProcessError:
+            pytest.skip("this machine does not let us mount")
+        try:
+            for folder in ("requests", "out/E000001", "outcomes"):
+                (tmp_path / folder).mkdir(parents=True)
+            yield results.Places(tmp_path / "requests", tmp_path / "out", tmp_path / "usb", tmp_path / "outcomes")
+        finally:
+            run("umount", point)
+    finally:
+        run("losetup", "--detach", device)
+
+
+def options(point: Path) -> set[str]:
+    line = next(line.split() for line in Path("/proc/mounts").read_text().splitlines() if line.split()[1] == str(point))
+    return set(line[3].split(","))
+
+
+def test_it_is_written_until_it_is_full_and_read_only_again(places: results.Places) -> None:
+    point = places.mounts / "sda1"
+    first = os.urandom(3_000_000)
+    (places.out / "E000001/0001.jpg").write_bytes(first)
+    (places.out / "E000001/0002.jpg").write_bytes(os.urandom(9_000_000))
+    request = {"token": "t", "device": point.stat().st_dev, "numbers": ["E000001/0001", "E000001/0002"]}
+    (places.requests / "sda1.request").write_text(json.dumps(request))
+    results.serve(places)
+    assert json.loads((places.outcomes / "sda1.json").read_text()) == {"token": "t", "written": 1, "fault": "full"}
+    written = {path.name: path for path in (point / "AnonBox-out-0001").iterdir()}
+    assert set(written) == {"E000001-0001.jpg"}
+    assert written["E000001-0001.jpg"].read_bytes() == first
+    assert {"ro", "nosuid", "nodev", "noexec"} <= options(point)
+    with pytest.raises(OSError, match="Read-only"):
+        (point / "x").touch()
