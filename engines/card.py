@@ -21,7 +21,7 @@ from engines.synth.fonts import find_faces
 
 WEIGHTS = Path(__file__).parent / "weights"
 CARD_FILE, MASK_FILE, BOXES_FILE = "card.json", "east-mask.onnx", "east-boxes.onnx"
-TRAINED_KINDS = ("frames", "backgrounds")
+TRAINED_KINDS = ("frames", "backgrounds", "scene_text")
 
 
 class FileCard(TypedDict):

@@ -53,7 +53,6 @@ REASONS: Mapping[str, str] = {
     "the finished JPEG differs from its source in component {component}, row of blocks {row}": (
         "das fertige JPEG weicht von der Quelle ab, in Komponente {component}, Blockzeile {row}"
     ),
-    "the finished JPEG lacks {count} rows of blocks": "dem fertigen JPEG fehlen {count} Blockzeilen",
     "the finished JPEG has another size, subsampling, colour space or quantisation": (
         "das fertige JPEG hat andere Maße, Unterabtastung, Farbraum oder Quantisierung"
     ),
@@ -64,9 +63,6 @@ REASONS: Mapping[str, str] = {
     # JPEG
     "the JPEG is cut off: its end marker is missing": "das JPEG ist abgeschnitten: Die Endmarke fehlt",
     "the JPEG is cut off: {why}": "das JPEG ist abgeschnitten: {why}",
-    "the JPEG is damaged: a DCT coefficient is beyond what 8-bit pictures can have": (
-        "das JPEG ist beschädigt: Ein DCT-Koeffizient ist größer, als 8-Bit-Bilder ihn haben können"
-    ),
     "the JPEG is damaged: {why}": "das JPEG ist beschädigt: {why}",
     "the JPEG is {what}, baseline and progressive Huffman coding are handled": (
         "das JPEG ist {what}; die Box kennt einfache und progressive Huffman-Kodierung"

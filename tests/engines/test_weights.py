@@ -62,7 +62,6 @@ def test_every_picture_that_was_trained_on_is_listed(card):
     assert not excluded & set(names)
 
 
-@pytest.mark.xfail(strict=True, reason="trained before endo_text_trinh_olyhd_15.png was found to be kv_cju0qoxqj9q6s0835b43399p4.jpg")
 def test_no_evaluation_picture_was_trained_on():
     pictures = SHARED / "eval" / "images"
     if not pictures.is_dir():
