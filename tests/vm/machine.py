@@ -63,6 +63,8 @@ class Machine:
         """At once, whatever it writes."""
         self.process.kill()
         self.process.wait()
+        self.answers.close()
+        self.monitor.close()
 
     def tell(self, command: str, **arguments: Any) -> Any:
         self.monitor.sendall(json.dumps({"execute": command, "arguments": arguments}).encode() + b"\n")
