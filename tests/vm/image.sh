@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # image.sh FOLDER PYTHON: makes a Debian machine with the box on it, put there by the box's own installer from a bundle, with no network.
-# FOLDER/disk.raw, vmlinuz, initrd.img and key, an SSH key for root. The bare Debian is kept in FOLDER/base.tar. Root only.
+# It is installed twice, and the second time must change nothing. FOLDER/disk.raw, vmlinuz, initrd.img and key, an SSH key for root. The
+# bare Debian is kept in FOLDER/base.tar. Root only.
 # PYTHON is one that has the package onnx, for network.py.
 set -euo pipefail
 here=$(cd "$(dirname "$0")/../.." && pwd)
@@ -43,6 +44,10 @@ unshare --net chroot root /bin/sh -euc '
     systemctl -q mask apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer e2scrub_reap fstrim.timer \
         getty.target nmbd samba-ad-dc systemd-networkd-wait-online systemd-pstore
     /root/anonbox-*/deploy/install.sh
+    installed() { find /etc /opt/anonbox /usr/local /var/lib/anonbox -path "*/__pycache__" -prune -o -printf "%p %y %m %u %g %l %s\n" | sort; }
+    installed >/tmp/once
+    /root/anonbox-*/deploy/install.sh
+    installed | diff /tmp/once - # installing again changes nothing
     useradd -M -s /usr/sbin/nologin -G anonbox-staff nurse
     printf "secret\nsecret\n" | smbpasswd -s -a nurse >/dev/null'
 umount -R -l root/proc root/sys root/dev
