@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # image.sh FOLDER PYTHON: makes a Debian machine with the box on it, put there by the box's own installer from a bundle, with no network.
-# FOLDER/disk.raw, vmlinuz, initrd.img and key, an SSH key for root. The bare Debian is kept in FOLDER/base.tar. Root only.
+# It is installed twice, and the second time must change nothing. FOLDER/disk.raw, vmlinuz, initrd.img and key, an SSH key for root. The
+# bare Debian is kept in FOLDER/base.tar. Root only.
 # PYTHON is one that has the package onnx, for network.py.
 set -euo pipefail
 here=$(cd "$(dirname "$0")/../.." && pwd)
@@ -28,11 +29,25 @@ echo anonbox >root/etc/hostname
 echo '127.0.0.1 localhost anonbox' >root/etc/hosts
 echo '/dev/vda / ext4 defaults 0 1' >root/etc/fstab
 
+# emulated, everything takes minutes: an initrd that loads what the disk needs and no more, no patience that ends, nothing that is not asked for
+mkdir -p root/etc/systemd/system.conf.d
+printf '[Manager]\nDefaultTimeoutStartSec=20min\nDefaultDeviceTimeoutSec=20min\n' >root/etc/systemd/system.conf.d/vm.conf
+echo event_timeout=1200 >>root/etc/udev/udev.conf
+echo MODULES=list >root/etc/initramfs-tools/conf.d/vm
+printf 'virtio_pci\nvirtio_blk\next4\n' >>root/etc/initramfs-tools/modules
+
 for folder in proc sys dev; do mount --rbind --make-rslave "/$folder" "root/$folder"; done
 trap 'umount -R -l root/proc root/sys root/dev' EXIT
 unshare --net chroot root /bin/sh -euc '
+    update-initramfs -u
     systemctl -q enable systemd-networkd ssh
+    systemctl -q mask apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer e2scrub_reap fstrim.timer \
+        getty.target nmbd samba-ad-dc systemd-networkd-wait-online systemd-pstore
     /root/anonbox-*/deploy/install.sh
+    installed() { find /etc /opt/anonbox /usr/local /var/lib/anonbox -path "*/__pycache__" -prune -o -printf "%p %y %m %u %g %l %s\n" | sort; }
+    installed >/tmp/once
+    /root/anonbox-*/deploy/install.sh
+    installed | diff /tmp/once - # installing again changes nothing
     useradd -M -s /usr/sbin/nologin -G anonbox-staff nurse
     printf "secret\nsecret\n" | smbpasswd -s -a nurse >/dev/null'
 umount -R -l root/proc root/sys root/dev

@@ -37,13 +37,13 @@ class Machine:
         forwards = f"hostfwd=tcp:127.0.0.1:{self.page_port}-:8080,hostfwd=tcp:127.0.0.1:{self.ssh_port}-:22"
         forwards += f",hostfwd=tcp:127.0.0.1:{self.smb_port}-:445"
         options = {
-            "accel": "tcg,thread=multi",
-            "cpu": "max",
+            "accel": "tcg,thread=multi,tb-size=512",
+            "cpu": "max,la57=off",
             "smp": "2",
             "m": "2560",
             "kernel": self.folder / "vmlinuz",
             "initrd": self.folder / "initrd.img",
-            "append": "root=/dev/vda rootdelay=300 rw console=ttyS0 panic=-1 mitigations=off",
+            "append": "root=/dev/vda rw console=ttyS0 panic=-1 mitigations=off nokaslr",
             "drive": f"file={self.layer},if=virtio,format=qcow2,cache=writethrough",
             "netdev": f"user,id=net,restrict=on,{forwards}",
             "serial": f"file:{self.layer.with_suffix('.log')}",
@@ -63,6 +63,8 @@ class Machine:
         """At once, whatever it writes."""
         self.process.kill()
         self.process.wait()
+        self.answers.close()
+        self.monitor.close()
 
     def tell(self, command: str, **arguments: Any) -> Any:
         self.monitor.sendall(json.dumps({"execute": command, "arguments": arguments}).encode() + b"\n")

@@ -124,6 +124,26 @@ def test_pulled_while_it_is_read_then_power_cut_then_all_arrives_once(machine: M
     machine.pull("two3")
 
 
+def test_a_full_disk_is_said_and_waited_for_and_a_killed_redactor_loses_nothing(machine: Machine, tmp_path: Path) -> None:
+    before = machine.status()["done_ever"]
+    third = make_stick(tmp_path / "three.img", contents(14))
+    machine.run("fallocate -l $(( $(stat -f -c '%a*%S' /) - 32*1024*1024 )) /var/lib/full")
+    machine.wait_for("waiting for space", lambda now: now["state"] == "Waiting for space", 60)
+    machine.plug("three", third)
+    machine.wait_for("the stick on the page", lambda now: bool(now["sticks"]), 120)
+    now = machine.status()
+    assert (now["state"], now["done_ever"], now["sticks"][0]["done"]) == ("Waiting for space", before, 0)
+    machine.run("rm /var/lib/full")
+    machine.wait_for("it goes on by itself", lambda now: now["done_ever"] > before, 120)
+    machine.run("pkill -KILL -f appliance.redactor.process")
+    machine.wait_for("safe to remove", lambda now: now["state"] == "Safe to remove", 600)
+    expected = [content for number in (0, 7, 14) for name, content in contents(number).items() if name.endswith(".JPG")]
+    done = machine.fetch("/var/lib/anonbox/done")
+    assert sorted(done.values()) == sorted(hashlib.sha256(content).hexdigest() for content in expected), "each once, none lost"
+    assert len(machine.fetch("/var/lib/anonbox/out")) == 90
+    machine.pull("three")
+
+
 def test_a_stopped_daemon_is_started_anew_by_the_watchdog(machine: Machine) -> None:
     old = machine.run("systemctl show -P MainPID anonbox").strip()
     machine.run(f"kill -STOP {old}")
@@ -134,7 +154,8 @@ def test_a_stopped_daemon_is_started_anew_by_the_watchdog(machine: Machine) -> N
 
 def test_installing_again_changes_nothing_and_uninstalling_leaves_the_pictures(machine: Machine) -> None:
     before = machine.run("readlink /opt/anonbox/current; ls /opt/anonbox/versions")
-    machine.run("/root/anonbox-*/deploy/install.sh", 900)
+    # all of it but the self-test, which must not pass with network.py's stand-in; image.sh ran that twice with the real network
+    machine.run("cd /root/anonbox-* && bash -c '. deploy/install.sh; self_test() { :; }; main'", 900)
     assert machine.run("readlink /opt/anonbox/current; ls /opt/anonbox/versions") == before
     machine.wait_for("ready", lambda now: now["state"] == "Ready", 300)
     machine.run("/root/anonbox-*/deploy/uninstall.sh", 300)
@@ -142,4 +163,4 @@ def test_installing_again_changes_nothing_and_uninstalling_leaves_the_pictures(m
     left = machine.run("find /etc /opt /usr /run -xdev -name '*anonbox*' 2>/dev/null", check=False).split()
     assert left == ["/etc/anonbox"] or set(left) <= {"/etc/anonbox", "/etc/anonbox/anonbox.toml"}
     assert machine.run("systemctl list-unit-files 'anonbox*' --no-legend", check=False).strip() == ""
-    assert len(machine.fetch("/var/lib/anonbox/out")) == 60
+    assert len(machine.fetch("/var/lib/anonbox/out")) == 90
