@@ -236,7 +236,8 @@ class JpegPicture:
         except turbo.TurboError as error:
             raise BadFile("not-faithful", f"the finished JPEG: {error}") from error
         if place:
-            raise BadFile("not-faithful", "the finished JPEG differs from its source in component {}, row of blocks {}".format(*place))
+            component, row = place
+            raise BadFile("not-faithful", f"the finished JPEG differs from its source in component {component}, row of blocks {row}")
         again.pages = (replace(again.pages[0], stream=_Stream(finished, decoded), source=Darkened(page, mask)),)
         return again
 
