@@ -85,7 +85,7 @@ def test_sizes_that_do_not_fit_are_refused(tmp_path: Path):
 def test_card_lists_files_and_data(exported, tmp_path: Path):
     _, files, _, _, _ = exported
     sources = tmp_path / "sources.json"
-    rows = [{"set": kind, "kind": "k", "source": "s", "licence_data": "CC0", "file": "f"} for kind in ("frames", "frames", "scene_text")]
+    rows = [{"set": kind, "kind": "k", "source": "s", "licence_data": "CC0", "file": "f"} for kind in ("frames", "frames", "elsewhere")]
     sources.write_text(json.dumps(rows))
     card = tmp_path / "card.json"
     write_card(card, "tiny", 70, files, Training(["train"], {}, 1, 2.0, 3), data_entries(sources, []))
