@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from collections.abc import Callable
 from pathlib import Path
 
 CHUNK = 1 << 20
@@ -39,9 +40,10 @@ def make_folder(path: Path, mode: int) -> None:
     fsync_folder(path.parent)
 
 
-def copy(source: int, target: int) -> None:
-    """Copy what is left of one file descriptor to another."""
+def copy(source: int, target: int, beat: Callable[[], object] = lambda: None) -> None:
+    """Copy what is left of one file descriptor to another; beat : called for each piece that was read, a sign of life"""
     while chunk := os.read(source, CHUNK):
+        beat()
         write_all(target, chunk)
 
 

@@ -125,12 +125,6 @@ class Carrier(threading.Thread):
     def _round(self, root: int) -> None:
         raise NotImplementedError
 
-    def _copy(self, source: int, target: int) -> None:
-        """As files.copy, and each piece is a sign of life."""
-        while chunk := os.read(source, files.CHUNK):
-            self._alive()
-            files.write_all(target, chunk)
-
 
 class Fetcher(Carrier):
     """Moves pictures from the share into the drop folder: a whole copy first, then the original goes, then the copy gets its name.
@@ -186,7 +180,7 @@ class Fetcher(Carrier):
             files.write_whole(self._note, json.dumps([*held.entry, *held.stamp]).encode())
             target = os.open(self._part, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         try:
-            self._copy(held.file, target)
+            files.copy(held.file, target, self._alive)
             with _ours():
                 os.fsync(target)
         finally:
@@ -291,7 +285,7 @@ class Deliverer(Carrier):
         target = os.open(name, flags, 0o644, dir_fd=folder)
         try:
             with path.open("rb") as source:
-                self._copy(source.fileno(), target)
+                files.copy(source.fileno(), target, self._alive)
             os.utime(target, ns=(NEUTRAL_NS, NEUTRAL_NS))
             os.fsync(target)
         finally:

@@ -151,12 +151,17 @@ def test_a_full_stick_is_told_and_the_results_are_on_the_box(desk: Callable[[str
     assert stick.states() == [], "it was not pulled too early"
 
 
-def test_pulled_while_results_are_written(desk: Callable[[str], Desk]) -> None:
-    stick = desk("stick")
+def asked(stick: Desk) -> Desk:
+    """A stick whose results were asked for, and nobody answers."""
     stick.helps = False
     stick.write(1, "a.jpg", b"jpeg a")
     stick.plug(1)
     stick.go(lambda: stick.states() == ["writing results"] and bool(list(stick.places.requests.glob("*.request"))))
+    return stick
+
+
+def test_pulled_while_results_are_written(desk: Callable[[str], Desk]) -> None:
+    stick = asked(desk("stick"))
     stick.pull()
     stick.rig.go(2)
     assert stick.states() == ["pulled too early"]
@@ -164,11 +169,7 @@ def test_pulled_while_results_are_written(desk: Callable[[str], Desk]) -> None:
 
 
 def test_a_helper_that_never_answers(desk: Callable[[str], Desk]) -> None:
-    stick = desk("stick")
-    stick.helps = False
-    stick.write(1, "a.jpg", b"jpeg a")
-    stick.plug(1)
-    stick.go(lambda: stick.states() == ["writing results"] and bool(list(stick.places.requests.glob("*.request"))))
+    stick = asked(desk("stick"))
     stick.rig.go(giveback.PATIENCE_S + 60, step=60)
     assert (stick.states(), stick.rig.look().state) == (["results not written"], "Needs attention")
 
