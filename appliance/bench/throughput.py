@@ -38,7 +38,9 @@ WARM = 8
 FLOOR_S = 1.0
 """How long the floor is measured, before the run and again after it."""
 
-FEWEST, SCALING, SINGLES = 4 * WARM, 12 * WARM, 50
+FEW, SCALING, SINGLES = 100, 12 * WARM, 50
+"""Pictures of the first run, of each run of the scaling, and of those that come one at a time. The first run fills the caches, and says
+whether many pictures in the drop folder are taken as fast as a few."""
 
 PAUSE_S = 0.02
 """How often it is looked whether all are published."""
@@ -63,11 +65,15 @@ class Passage:
 
 @dataclass(frozen=True)
 class Run:
-    """What one run of the daemon gave. crowd, singles : in the order of publishing; cpu_ms : of both processes, a picture of the crowd"""
+    """What one run of the daemon gave. crowd, singles : in the order of publishing; cpu_ms : of both processes, a picture of the crowd
+
+    memory : MiB resident in both processes, again and again during the crowd
+    """
 
     crowd: Sequence[Passage]
     singles: Sequence[Passage]
     cpu_ms: float
+    memory: Sequence[float]
     redactor_peak_mib: int
     daemon_peak_mib: int
     engine: EngineInfo
@@ -76,6 +82,13 @@ class Run:
     @property
     def ms_per_image(self) -> float:
         return 1e3 * (self.crowd[-1].at_s - self.crowd[WARM - 1].at_s) / len(self.crowd[WARM:])
+
+    @property
+    def memory_growth(self) -> float:
+        """What the last tenth of the crowd's time needs beyond what the second tenth did, as a share of that."""
+        tenth = max(1, len(self.memory) // 10)
+        early, late = map(statistics.median, (self.memory[tenth : 2 * tenth], self.memory[-tenth:]))
+        return late / early - 1
 
 
 def percentiles(values: Sequence[float]) -> dict[str, float]:
@@ -137,7 +150,8 @@ def run_daemon(files: Sequence[bytes], count: int, singles: int, cache: Path, be
     if recorder.refused or len(recorder.passages) < count + singles:
         raise AnonBoxError(f"{recorder.refused} of {count} pictures were refused; measure with pictures that pass")
     cpu_ms = 1e3 * (feeder.crowd_cpu_s - before) / count
-    return Run(recorder.passages[:count], recorder.passages[count:], cpu_ms, *peaks, recorder.info, recorder.lanes)
+    crowd, singles_ = recorder.passages[:count], recorder.passages[count:]
+    return Run(crowd, singles_, cpu_ms, feeder.memory, *peaks, recorder.info, recorder.lanes)
 
 
 class _Feeder:
@@ -146,6 +160,7 @@ class _Feeder:
     def __init__(self, recorder: _Recorder, redactor: RedactorProcess, count: int, total: int, beat: Beat) -> None:
         self._recorder, self._redactor, self._count, self._total, self._beat = recorder, redactor, count, total, beat
         self.crowd_cpu_s = 0.0
+        self.memory: list[float] = []
 
     def cpu_s(self) -> float:
         """CPU seconds so far of this process, which is the daemon, and of the redactor."""
@@ -153,7 +168,7 @@ class _Feeder:
 
     def run(self, inbox: Path, files: Sequence[bytes], singles: int) -> None:
         try:
-            passed = self._await(self._count)
+            passed = self._await(self._count, self._weigh)
             self.crowd_cpu_s = self.cpu_s()
             for number in range(singles):
                 if not passed:
@@ -165,12 +180,23 @@ class _Feeder:
         finally:
             os.kill(os.getpid(), signal.SIGTERM)
 
-    def _await(self, published: int) -> bool:
+    def _await(self, published: int, look: Callable[[], None] = lambda: None) -> bool:
         """Whether so many are published; not when one was refused."""
         while len(self._recorder.passages) < published and not self._recorder.refused:
             time.sleep(PAUSE_S)
             self._beat(len(self._recorder.passages) / self._total)
+            look()
         return not self._recorder.refused
+
+    def _weigh(self) -> None:
+        processes = (os.getpid(), self._redactor.process_id)
+        self.memory.append(sum(map(resident_mib, processes)))
+
+
+def resident_mib(process: int) -> float:
+    """Memory of a process that is in RAM now, MiB."""
+    pages = int(Path(f"/proc/{process}/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
 @contextmanager
@@ -203,11 +229,12 @@ def _recode(files: Sequence[bytes], first: int, until: float) -> int:
 
 @dataclass(frozen=True)
 class Result:
-    """Everything `bench throughput` says."""
+    """Everything `bench throughput` says. few_ms : an image when only FEW lie in the drop folder"""
 
     run: Run
     floor_ms: float
     copies: int
+    few_ms: float
 
     def to_json(self) -> dict[str, Any]:
         run = self.run
@@ -226,6 +253,8 @@ class Result:
             "cpu_ms_per_image": round(run.cpu_ms, 2),
             "daemon_peak_rss_mb": run.daemon_peak_mib,
             "images": len(run.crowd),
+            "rate_against_few": round(self.few_ms / run.ms_per_image, 3),
+            "memory_growth": round(run.memory_growth, 3),
             "cores": cores(),
             "lanes": run.lanes,
             "engine": f"{run.engine.name}, {run.engine.precision}, on {run.engine.device}",
@@ -243,11 +272,11 @@ def rate(files: Sequence[bytes], count: int, cache: Path) -> float:
 
 
 def measure(files: Sequence[bytes], seconds: float, cache: Path, beat: Beat = _no_beat) -> Result:
-    """Run for about so many seconds, after a short run that fills the caches and tells how many pictures that takes."""
-    count = max(FEWEST, round(1e3 * seconds / rate(files, FEWEST, cache)))
+    """Run for about so many seconds, after a run of FEW that tells how many pictures that takes."""
+    few_ms = rate(files, FEW, cache)
     before = floor_ms(files, cores())
-    run = run_daemon(files, count, WARM + SINGLES, cache, beat)
-    return Result(run, (before + floor_ms(files, cores())) / 2, copies_per_image(files[0], cache))
+    run = run_daemon(files, max(FEW, round(1e3 * seconds / few_ms)), WARM + SINGLES, cache, beat)
+    return Result(run, (before + floor_ms(files, cores())) / 2, copies_per_image(files[0], cache), few_ms)
 
 
 SIZES = {"576i": (576, 720), "720p": (720, 1280), "1080p": (1080, 1920), "4K": (2160, 3840)}
@@ -271,6 +300,8 @@ def as_table(found: dict[str, Any]) -> str:
     lines = [
         f"{found['images_per_s']:.1f} images/s, {found['ms_per_image']:.1f} ms an image on {found['cores']} cores, {found['lanes']} lanes",
         f"{found['floor_ratio']:.2f} times the floor of {found['floor_ms_per_image']:.2f} ms (entropy decode and encode)",
+        f"{found['images']} pictures in the drop folder were taken {found['rate_against_few']:.2f} times as fast as {FEW},"
+        f" memory grew by {found['memory_growth']:.1%} meanwhile",
         f"{found['cpu_ms_per_image']:.1f} ms of CPU time an image; redactor peak {found['peak_rss_mb']} MiB",
         f"the reduced picture is written {found['copies_per_image']} time(s) between decoder and mask",
         found["engine"],

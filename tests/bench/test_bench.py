@@ -25,13 +25,16 @@ SMALL = (360, 640)
 def test_the_daemon_is_measured_as_it_runs(tmp_path: Path) -> None:
     files = frames.drawn_files(3, SMALL)
     shares: list[float] = []
-    run = throughput.run_daemon(files, 12, 10, tmp_path, shares.append)
-    assert (len(run.crowd), len(run.singles), shares[-1]) == (12, 10, 1.0)
-    found = throughput.Result(run, throughput.floor_ms(files, 1, 0.1), copies.copies_per_image(files[0], tmp_path)).to_json()
+    run = throughput.run_daemon(files, 30, 10, tmp_path, shares.append)
+    assert (len(run.crowd), len(run.singles), shares[-1]) == (30, 10, 1.0)
+    found = throughput.Result(
+        run, throughput.floor_ms(files, 1, 0.1), copies.copies_per_image(files[0], tmp_path), run.ms_per_image * 2
+    ).to_json()
     assert found["copies_per_image"] == 1
     assert list(found["stages_ms"]) == list(throughput.STAGES) and all(ms > 0 for ms in found["stages_ms"].values())
     assert sum(found["stages_ms"].values()) == pytest.approx(found["latency_ms"]["p50"], rel=0.5)
     assert found["floor_ratio"] == pytest.approx(found["ms_per_image"] / found["floor_ms_per_image"], rel=0.05)
+    assert found["rate_against_few"] == 2 and -0.5 < found["memory_growth"] < 0.5
     assert found["cpu_ms_per_image"] > 0 and 50 < found["peak_rss_mb"] < 400
     assert json.loads(json.dumps(found)) == found and "images/s" in throughput.as_table(found)
 
