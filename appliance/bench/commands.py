@@ -53,9 +53,11 @@ def throughput(images: Path | None, seconds: float, as_json: bool, plot: Path | 
             plots.check()
         with click.progressbar(length=100, label="measuring", file=sys.stderr, hidden=as_json or not sys.stderr.isatty()) as bar:
             result = way.measure(files, seconds, user_cache(), lambda share: bar.update(max(0, round(100 * share) - bar.pos)))
+        found = result.to_json()
         if plot:
-            plots.scaling(plot, *way.scaling(user_cache()))
-    found = result.to_json()
+            by_cores, by_size = way.scaling(user_cache())
+            plots.scaling(plot, by_cores, by_size)
+            found |= {"images_per_s_by_cores": by_cores, "images_per_s_by_size": by_size}
     click.echo(json.dumps(found, indent=1) if as_json else way.as_table(found))
 
 

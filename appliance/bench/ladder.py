@@ -81,6 +81,7 @@ def _rows() -> list[Row | tuple[str, str]]:
     add("slim network", network=steps.slim_network("float", full_size=True), note="trained weights from here on")
     add("scaled decode", decode=steps.scaled_decode, network=steps.slim_network("float"))
     add("DCT-domain redaction", write=steps.dct_write)
+    add("one entropy decode", decode=steps.decode_once, write=steps.write_kept)
     add("INT8", network=steps.slim_network("int8"))
     add("overlapped lanes", network=steps.slim_network("int8", lanes=cores() + 1))
     return table

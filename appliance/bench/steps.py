@@ -19,7 +19,7 @@ from appliance.detect import mask, rbox
 from appliance.detect.scale import EIGHTHS, STRIDE, Scale
 from appliance.engine import EngineOptions, open_engine
 from appliance.engine.model import load_model
-from appliance.formats import Limits, open_picture, turbo
+from appliance.formats import Limits, Picture, open_picture, turbo
 from appliance.types import Cells, Pixels, Precision, ScoreMap, ceil_eighths
 
 HALF, FULL = 4, EIGHTHS
@@ -98,6 +98,18 @@ def turbo_decode(file: bytes, num: int = FULL) -> Pixels:
 
 
 scaled_decode = partial(turbo_decode, num=HALF)
+
+_kept = threading.local()
+
+
+def decode_once(file: bytes) -> Pixels:
+    """As `scaled_decode`; keeps the coefficients for this thread's `write_kept`."""
+    picture = _kept.picture = open_picture(file, Limits())
+    page = picture.pages[0]
+    out = np.empty((*ceil_eighths(page.size, HALF), 3), np.uint8)
+    page.read(HALF, out)
+    return out
+
 
 # networks
 
@@ -288,7 +300,15 @@ def turbo_write(file: bytes, picture: Pixels, hot: Hot) -> bytes:
 
 
 def dct_write(file: bytes, _picture: Pixels, hot: Hot) -> bytes:
-    picture = open_picture(file, Limits())
+    return _rewritten(open_picture(file, Limits()), hot)
+
+
+def write_kept(_file: bytes, _picture: Pixels, hot: Hot) -> bytes:
+    """From the coefficients that `decode_once` kept."""
+    return _rewritten(_kept.picture, hot)
+
+
+def _rewritten(picture: Picture, hot: Hot) -> bytes:
     page = picture.pages[0]
     return picture.rewrite([mask.from_hot(hot.cells, Scale(hot.num), page.size, page.cell)])
 

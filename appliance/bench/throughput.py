@@ -39,8 +39,8 @@ FLOOR_S = 1.0
 """How long the floor is measured, before the run and again after it."""
 
 FEW, SCALING, SINGLES = 100, 12 * WARM, 50
-"""Pictures of the first run, of each run of the scaling, and of those that come one at a time. The first run fills the caches, and says
-whether many pictures in the drop folder are taken as fast as a few."""
+"""Pictures of the first run, of each run of the scaling, and of those that come one at a time. The first run fills the caches, and
+shows whether many pictures in the drop folder are taken as fast as a few."""
 
 PAUSE_S = 0.02
 """How often it is looked whether all are published."""
@@ -266,14 +266,14 @@ def cores() -> int:
     return len(os.sched_getaffinity(0))
 
 
-def rate(files: Sequence[bytes], count: int, cache: Path) -> float:
-    """Milliseconds an image, with nothing else measured."""
-    return run_daemon(files, count, 0, cache).ms_per_image
+def rate(files: Sequence[bytes], cache: Path) -> float:
+    """Images a second, with nothing else measured."""
+    return round(1e3 / run_daemon(files, SCALING, 0, cache).ms_per_image, 2)
 
 
 def measure(files: Sequence[bytes], seconds: float, cache: Path, beat: Beat = _no_beat) -> Result:
     """Run for about so many seconds, after a run of FEW that tells how many pictures that takes."""
-    few_ms = rate(files, FEW, cache)
+    few_ms = run_daemon(files, FEW, 0, cache).ms_per_image
     before = floor_ms(files, cores())
     run = run_daemon(files, max(FEW, round(1e3 * seconds / few_ms)), WARM + SINGLES, cache, beat)
     return Result(run, (before + floor_ms(files, cores())) / 2, copies_per_image(files[0], cache), few_ms)
@@ -283,16 +283,16 @@ SIZES = {"576i": (576, 720), "720p": (720, 1280), "1080p": (1080, 1920), "4K": (
 
 
 def scaling(cache: Path) -> tuple[dict[int, float], dict[str, float]]:
-    """Milliseconds an image for 1 to all cores, and for each of SIZES on all."""
+    """Images a second for 1 to all cores, and for each of SIZES on all."""
     files, mine = drawn_files(), sorted(os.sched_getaffinity(0))
     by_cores: dict[int, float] = {}
     try:
         for count in range(1, len(mine) + 1):
             os.sched_setaffinity(0, mine[:count])  # of this thread and all that it starts
-            by_cores[count] = rate(files, SCALING, cache)
+            by_cores[count] = rate(files, cache)
     finally:
         os.sched_setaffinity(0, mine)
-    return by_cores, {name: rate(drawn_files(8, size), SCALING, cache) for name, size in SIZES.items()}
+    return by_cores, {name: rate(drawn_files(8, size), cache) for name, size in SIZES.items()}
 
 
 def as_table(found: dict[str, Any]) -> str:
@@ -308,5 +308,8 @@ def as_table(found: dict[str, Any]) -> str:
         "",
         f"{'one at a time, ms':<20}{'p50':>8}{'p95':>8}{'p99':>8}",
     ]
+    for key, unit in (("images_per_s_by_cores", "core(s)"), ("images_per_s_by_size", "")):
+        if key in found:
+            lines.insert(-2, "images/s: " + ", ".join(f"{value:.1f} with {name} {unit}".strip() for name, value in found[key].items()))
     rows = {"stable to published": found["latency_ms"], **found["stages"], "in a crowd": found["latency_in_a_crowd_ms"]}
     return "\n".join([*lines, *(f"{name:<20}" + "".join(f"{value:8.1f}" for value in row.values()) for name, row in rows.items())])

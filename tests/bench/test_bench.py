@@ -37,6 +37,8 @@ def test_the_daemon_is_measured_as_it_runs(tmp_path: Path) -> None:
     assert found["rate_against_few"] == 2 and -0.5 < found["memory_growth"] < 0.5
     assert found["cpu_ms_per_image"] > 0 and 50 < found["peak_rss_mb"] < 400
     assert json.loads(json.dumps(found)) == found and "images/s" in throughput.as_table(found)
+    scaling = {"images_per_s_by_cores": {1: 19.9, 2: 39.5}, "images_per_s_by_size": {"4K": 9.0}}
+    assert "images/s: 19.9 with 1 core(s), 39.5 with 2 core(s)\nimages/s: 9.0 with 4K\n" in throughput.as_table(found | scaling)
 
 
 def test_pictures_that_are_refused_are_no_measurement(tmp_path: Path) -> None:
@@ -50,7 +52,10 @@ def test_the_ladders_own_rows_remove_what_the_product_removes(tmp_path: Path) ->
     kit = steps.Kit([file], tmp_path)
     (maps,) = steps.slim_network("float")(kit)([steps.scaled_decode(file)], [file])
     hot = steps.score_map(kit, maps)
-    by_dct = open_picture(steps.dct_write(file, np.empty((0, 0, 3), np.uint8), hot), Limits())
+    written = steps.dct_write(file, np.empty((0, 0, 3), np.uint8), hot)
+    once = steps.decode_once(file)
+    assert np.array_equal(once, steps.scaled_decode(file)) and steps.write_kept(file, once, hot) == written
+    by_dct = open_picture(written, Limits())
     model = load_model("mask")
     with Detector(open_engine("openvino", EngineOptions(model.path, model.sha256)), "mask", model.threshold).sight() as sight:
         mask = sight.look(open_picture(file, Limits()).pages[0], Stages())
