@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -83,6 +84,23 @@ def test_counts(journal: Journal) -> None:
         ("E000001/0004", "damaged", 20),
     ]
     assert journal.refusal(numbers[3]).reason == "broken"
+
+
+def test_counts_agree_with_the_rows_whichever_lane_counted(path: Path, journal: Journal) -> None:
+    def carry(_: int) -> None:
+        number = journal.claim(b"a", 0.0, 60.0)
+        if number.picture % 4:
+            journal.published(number, 1.0)
+            journal.published(number, 2.0)  # a step that is repeated
+            journal.kept(number, 3.0)
+        else:
+            journal.refused(number, BadFile("damaged", ""), 1.0)
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(carry, range(80)))
+    journal.adopt([Number(9, 1), Number(9, 2)], "finished", 4.0)
+    assert (journal.counts(5.0, 0.0).done_ever, journal.counts(5.0, 0.0).refused_ever) == (62, 20)
+    assert Journal(path).counts(5.0, 0.0) == journal.counts(5.0, 0.0)
 
 
 def test_is_all_there_after_reopening(path: Path) -> None:
