@@ -39,9 +39,6 @@ KEPT = 2**30
 """Freed memory that glibc keeps instead of giving it back, bytes: with two lanes it gave back and got 14 MiB for every 1080p file, a
 tenth of the CPU time. The peak stays what it was."""
 
-SWITCH_S = 5e-4
-"""A lane that returns from a native library waits so long at most for another to give up the GIL (Python's default: 5 ms)."""
-
 
 def main(argument: str) -> int:
     settings = wire.Settings(**json.loads(argument))
@@ -49,7 +46,6 @@ def main(argument: str) -> int:
     for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # meant for the daemon, which lets pictures in hand be finished
         signal.signal(ignored, signal.SIG_IGN)
     sandbox.die_with(settings.parent)
-    sys.setswitchinterval(SWITCH_S)
     _keep_memory()
     lines = [socket.socket(fileno=descriptor) for descriptor in settings.lanes]
     try:
