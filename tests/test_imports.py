@@ -111,3 +111,11 @@ def test_what_is_not_opened_is_not_imported(module: str, absent: set[str]) -> No
     code = f"import sys, {module}; print(*[name for name in {sorted(absent)!r} if name in sys.modules])"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert found == []
+
+
+def test_openvino_leaves_nothing_in_the_home_folder_and_calls_nobody(tmp_path: Path) -> None:
+    code = (
+        "import appliance, openvino, sys; openvino.Core(); print([name for name in sys.modules if name.startswith('openvino_telemetry.')])"
+    )
+    said = subprocess.run([sys.executable, "-c", code], env={"HOME": str(tmp_path)}, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert (said.stdout, said.stderr, list(tmp_path.iterdir())) == ("[]\n", "", [])
