@@ -22,8 +22,8 @@ import click
 
 import appliance
 from appliance.bench.commands import bench
-from appliance.config import Config, Page, document, load, user_cache
-from appliance.errors import AnonBoxError, BadConfig, BadFile
+from appliance.config import Config, Page, document, load, salvage, user_cache
+from appliance.errors import AnonBoxError, BadConfig, BadFile, why_not
 
 SHORTEST_PIN = 6
 
@@ -72,6 +72,7 @@ def cli() -> None:
 @click.option("--page/--no-page", "with_page", default=False, help="Start the status page too, as a process of its own.")
 def run(config_path: Path | None, box: Path | None, with_page: bool) -> None:
     """Watch the drop folder and redact what arrives, until SIGTERM. SIGHUP rereads the configuration."""
+    from appliance.intake import attention
     from appliance.intake.start import run_box
     from appliance.prepare import Announcer, ensure_plans
     from appliance.redactor.client import RedactorProcess
@@ -79,15 +80,24 @@ def run(config_path: Path | None, box: Path | None, with_page: bool) -> None:
     signal.signal(signal.SIGTERM, _leave)  # until run_box knows better: a first start may compile for minutes
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     reload = partial(load, config_path, box=box)
-    config = reload()
+    try:
+        config = reload()
+    except BadConfig as error:  # page and signals see it by themselves
+        attention.tell("Needs attention", why_not(error))
+        raise
     logging.basicConfig(format=_log_format(), level=logging.INFO)
     with ExitStack() as undo:
         if with_page:
             undo.callback(_stop, _start_page(config_path, config))
-        ensure_plans(config, _plans(config), Announcer(config.folders.state / "status.json", time.time()))
-        redactor = RedactorProcess(config, _plans(config))
-        undo.callback(redactor.close)
-        sys.exit(run_box(config, redactor, reload))
+        announce = Announcer(config.folders.state / "status.json", time.time())
+        try:
+            ensure_plans(config, _plans(config), announce)
+            redactor = RedactorProcess(config, _plans(config), say=announce)
+            undo.callback(redactor.close)
+            sys.exit(run_box(config, redactor, reload))
+        except AnonBoxError as error:
+            announce.give_up(error)
+            raise
 
 
 def _leave(number: int, frame: FrameType | None) -> None:
@@ -115,10 +125,10 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
 @box_option
 @click.option("--until-stdin-closes", is_flag=True, hidden=True)
 def page(config_path: Path | None, box: Path | None, until_stdin_closes: bool) -> None:
-    """Serve the status page, by default on http://127.0.0.1:8080."""
+    """Serve the status page, by default on http://127.0.0.1:8080. With a wrong configuration it says so, and nothing else."""
     from appliance.status.server import serve
 
-    config = load(config_path, box=box)
+    config, serving = _to_serve(config_path, box)
     if until_stdin_closes:
         for ignored in (signal.SIGINT, signal.SIGHUP):  # meant for the parent
             signal.signal(ignored, signal.SIG_IGN)
@@ -128,9 +138,28 @@ def page(config_path: Path | None, box: Path | None, until_stdin_closes: bool) -
         click.echo(f"status page: http{'s' if config.page.certificate else ''}://{config.page.host}:{port}/", err=True)
 
     try:
-        serve(config.folders.state / "status.json", _serving(config.page), say_where)
+        serve(config.folders.state / "status.json", serving, say_where)
     except OSError as error:
         raise BadConfig("page", f"cannot listen on {config.page.host}:{config.page.port}: {error.strerror}; choose another port") from error
+
+
+def _to_serve(config_path: Path | None, box: Path | None) -> tuple[Config, Serving]:
+    """The configuration as far as it is right, and what the page's server needs to know."""
+    from appliance.status.server import Serving
+
+    config, wrong = salvage(config_path, box=box)
+    try:
+        serving = _serving(config.page)
+    except BadConfig as error:
+        wrong, serving = wrong or error, Serving(config.page.host, config.page.port, _names(config.page))
+    if wrong is None:
+        return config, serving
+    click.echo(f"anonbox: {wrong}; the page says so, and nothing else", err=True)
+    return config, replace(serving, fault=why_not(wrong))
+
+
+def _names(page: Page) -> tuple[str, ...]:
+    return tuple(name.strip() for name in page.names.split(",") if name.strip())
 
 
 def _serving(page: Page) -> Serving:
@@ -145,12 +174,11 @@ def _serving(page: Page) -> Serving:
             raise BadConfig("page.pin_file", f"cannot be read: {getattr(error, 'strerror', None) or 'not text'}") from error
         if len(pin) < SHORTEST_PIN:
             raise BadConfig("page.pin_file", f"holds {len(pin)} characters, at least {SHORTEST_PIN} are needed")
-    names = tuple(name.strip() for name in page.names.split(",") if name.strip())
     try:
         tls = tls_context(page.certificate, page.certificate_key) if page.certificate else None
     except OSError as error:  # ssl.SSLError among them
         raise BadConfig("page.certificate", f"cannot be used with page.certificate_key: {error.strerror}") from error
-    return Serving(page.host, page.port, names, pin, tls)
+    return Serving(page.host, page.port, _names(page), pin, tls)
 
 
 def _follow_stdin() -> None:
@@ -416,8 +444,10 @@ def signal_(config_path: Path | None, box: Path | None, note: Path | None) -> No
     """Show the state by LED and sound, as [signal] says, until SIGTERM."""
     from appliance.status.signals import Signals, find_led
 
-    config = load(config_path, box=box)
+    config, wrong = salvage(config_path, box=box)
     logging.basicConfig(format=_log_format(), level=logging.INFO)
+    if wrong is not None:
+        logging.error("%s; shown as a need for attention", wrong)
     led = None
     try:
         led = find_led(config.signal.led)
@@ -426,7 +456,8 @@ def signal_(config_path: Path | None, box: Path | None, note: Path | None) -> No
     ended = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ended.set())
-    Signals(config.folders.state / "status.json", led, config.signal.sound, note, config.signal.after_s).run(ended)
+    fault = "" if wrong is None else why_not(wrong)
+    Signals(config.folders.state / "status.json", led, config.signal.sound, note, config.signal.after_s, fault).run(ended)
 
 
 @cli.command()
@@ -435,11 +466,12 @@ def signal_(config_path: Path | None, box: Path | None, note: Path | None) -> No
 def message(config_path: Path | None, note: Path) -> None:
     """Send the state in the file NOTE by e-mail and to the webhook, as [signal] says. Nothing but the state and the box's name is sent.
 
-    Exit code 1 when a way failed. Secrets are the service's credential: lines username=, password= (e-mail), token=, url= (webhook).
+    A setting that is wrong is passed over. Exit code 1 when a way failed. Secrets are the service's credential: lines username=, password=
+    (e-mail), token=, url= (webhook).
     """
     from appliance.status.messages import Route, read_secrets, send
 
-    how = load(config_path).signal
+    how = salvage(config_path)[0].signal
     folder = os.environ.get("CREDENTIALS_DIRECTORY")
     route = Route(how.name or os.uname().nodename, how.webhook, how.mail_server, how.mail_from, how.mail_to)
     failures = send(note.read_text("utf-8").strip(), route, read_secrets(Path(folder) if folder else None))

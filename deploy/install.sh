@@ -150,7 +150,7 @@ place_box() {
 configure() {
     [ -e "$root$etc/anonbox.toml" ] || cat >"$root$etc/anonbox.toml" <<EOF
 # $opt/current/bin/anonbox doctor --config-example prints every key with its default and its meaning.
-# After a change: systemctl restart anonbox anonbox-page; after one of [page] or [shares]: $opt/current/deploy/install.sh
+# After a change: systemctl restart anonbox anonbox-page anonbox-signal; after one of [page] or [shares]: $opt/current/deploy/install.sh
 [folders]
 box = "$box"
 EOF

@@ -12,11 +12,12 @@ import pytest
 ROOT = Path(__file__).parents[1]
 FILES = sorted((ROOT / "appliance").rglob("*.py"))
 
-BASE = {"types", "errors", "config", "signatures"}
+BASE = {"types", "errors", "config", "signatures", "pulse"}
 MAY_IMPORT = {
     "types": set(),
     "errors": set(),
     "signatures": set(),
+    "pulse": set(),
     "config": {"types", "errors"},
     "formats": BASE,
     "detect": BASE,

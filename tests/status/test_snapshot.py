@@ -97,6 +97,12 @@ def test_a_snapshot_from_the_future_needs_attention(tmp_path: Path) -> None:
     assert "clock" in late.detail
 
 
+def test_what_the_daemon_ended_with_does_not_grow_stale(tmp_path: Path) -> None:
+    end = Snapshot("Needs attention", "The box cannot start.", written_at=1000.0, final=True)
+    write(tmp_path / "status.json", end)
+    assert read(tmp_path / "status.json", now=90_000.0) == end
+
+
 @pytest.mark.parametrize(
     "text",
     ["", "{", "[]", "null", "{}", '{"state": "Fine"}', '{"state": "Ready"}', '{"state": "Ready", "refused": [], "engine": null, "x": 1}'],
