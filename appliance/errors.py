@@ -59,7 +59,7 @@ class RedactorDown(AnonBoxError):
 
 
 def why_not(error: AnonBoxError) -> str:
-    """A sentence for people: why the box does not start, and what to do."""
+    """Say to people why the box does not start, and what to do, in a sentence or two."""
     if isinstance(error, BadConfig):
         return f"The configuration cannot be used: {error.key} {error.problem}. Correct it, then restart the box."
     return f"The box cannot start: {error}. Restart it; if that does not help, its log says more."

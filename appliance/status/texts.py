@@ -299,7 +299,7 @@ DAEMON: Mapping[str, str] = {
     "Preparing the network; the first time this takes long{so_far}.": (
         "Das Netz wird vorbereitet; beim ersten Mal dauert das länger{so_far}."
     ),
-    # intake/daemon.py, intake/faults.py
+    # intake/daemon.py, intake/verdict.py, intake/faults.py
     "The drop folder (folders.inbox) cannot be read: {why}; it goes on when it is back.": (
         "Der Eingangsordner (folders.inbox) ist nicht lesbar: {why}; es geht weiter, sobald er wieder da ist."
     ),
@@ -330,7 +330,7 @@ DAEMON: Mapping[str, str] = {
         "Ein Ordner der Box ist voll; schaffen Sie Platz, es geht von selbst weiter."
     ),
     "The box cannot work: {why}. It is tried again.": "Die Box kann nicht arbeiten: {why}. Es wird noch einmal versucht.",
-    # intake/shares.py
+    # intake/deliverer.py
     "A result on the network share differs from the box's of the same number; move it away there.": (
         "Ein Ergebnis im Netzordner weicht von dem der Box mit derselben Nummer ab; verschieben Sie es dort."
     ),
