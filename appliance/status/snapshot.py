@@ -37,9 +37,9 @@ ShareState = Literal["connected", "away"]
 STALE_S = 15.0
 """A snapshot older than this, by a box that did not say it stopped, means that the daemon hangs or died, seconds."""
 
-
 FIRST_REPORT_S = 120.0
-"""A box that has not written its first snapshot so long after the one who looks started is not starting any more, seconds."""
+"""A box that has not written its first snapshot so long after the machine, or the one who looks, was started is not starting any more,
+seconds."""
 
 
 @dataclass(frozen=True)
@@ -187,12 +187,19 @@ def last(path: Path) -> Snapshot | None:
         return None
 
 
-def read(path: Path, now: float | None = None) -> Snapshot:
-    """Read the snapshot; one that grew stale comes back as "Needs attention". Raises OSError, ValueError, KeyError, TypeError."""
+def read(path: Path, now: float | None = None, up_s: float | None = None) -> Snapshot:
+    """Read the snapshot; one that grew stale comes back as "Needs attention", but soon after power-on one of before as "Starting".
+
+    now : Unix seconds; up_s : since the machine was started, seconds
+    Raises OSError, ValueError, KeyError, TypeError.
+    """
     snapshot = _parse(path)
     age = (time.time() if now is None else now) - snapshot.written_at
     if snapshot.state == "Stopped" or snapshot.final or abs(age) <= STALE_S:
         return snapshot
+    up_s = time.clock_gettime(time.CLOCK_BOOTTIME) if up_s is None else up_s
+    if up_s < FIRST_REPORT_S and not 0 <= age <= up_s:
+        return replace(snapshot, state="Starting", detail="The box has not reported yet.")
     # the clock of a box without a battery jumps; a report from the future says as little about now as an old one
     detail = f"The box has not reported for {age:.0f} s; restart it." if age > 0 else "The box's clock went back; wait, or restart the box."
     return replace(snapshot, state="Needs attention", detail=detail)
