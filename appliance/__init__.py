@@ -4,6 +4,5 @@ import sys
 
 __version__ = "0.1.0"
 
-# importing OpenVINO would write an id below the home folder and send Google Analytics an event (openvino_telemetry; it asks nobody, and
-# has no setting). Without that package OpenVINO takes its own stub; here, because nothing of this program is imported before.
+# OpenVINO's Python package reports every import of it to Google Analytics, unless this package cannot be found
 sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -114,9 +115,8 @@ def test_what_is_not_opened_is_not_imported(module: str, absent: set[str]) -> No
     assert found == []
 
 
-def test_openvino_leaves_nothing_in_the_home_folder_and_calls_nobody(tmp_path: Path) -> None:
-    code = (
-        "import appliance, openvino, sys; openvino.Core(); print([name for name in sys.modules if name.startswith('openvino_telemetry.')])"
-    )
-    said = subprocess.run([sys.executable, "-c", code], env={"HOME": str(tmp_path)}, cwd=ROOT, capture_output=True, text=True, check=True)
-    assert (said.stdout, said.stderr, list(tmp_path.iterdir())) == ("[]\n", "", [])
+def test_openvino_reports_its_use_to_nobody(tmp_path: Path) -> None:
+    """Where its telemetry runs, it leaves a number of its own in the home folder."""
+    program = "import appliance, openvino; from openvino.tools import ovc; assert 'stub' in ovc.telemetry_utils.tm.__name__"
+    subprocess.run([sys.executable, "-c", program], env={**os.environ, "HOME": str(tmp_path)}, check=True)
+    assert list(tmp_path.iterdir()) == []
