@@ -15,8 +15,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Generator, Mapping
-from contextlib import closing
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -132,6 +132,15 @@ class Announcer:
         detail = f"{text[:1].upper()}{text[1:]}{f' ({minutes} min so far)' if minutes else ''}."
         self._show("Starting", detail, final=False)
         notify(f"STATUS=Starting. {detail}", f"EXTEND_TIMEOUT_USEC={PATIENCE_S * 1_000_000}")
+
+    @contextmanager
+    def until_ready(self) -> Iterator[None]:
+        """Say so when the box is told to stop meanwhile; from then on the daemon does."""
+        try:
+            yield
+        except SystemExit:
+            self._show("Stopped", "", final=True)
+            raise
 
     def give_up(self, error: AnonBoxError) -> None:
         """Say what this process ends with; that stands until the next one says something else."""

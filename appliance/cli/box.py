@@ -46,8 +46,9 @@ def run(config_path: Path | None, box: Path | None, with_page: bool) -> None:
             undo.callback(_stop, _start_page(config_path, config))
         announce = Announcer(config.folders.state / "status.json", time.time())
         try:
-            ensure_plans(config, plans_folder(config), announce)
-            redactor = RedactorProcess(config, plans_folder(config), say=announce)
+            with announce.until_ready():
+                ensure_plans(config, plans_folder(config), announce)
+                redactor = RedactorProcess(config, plans_folder(config), say=announce)
             undo.callback(redactor.close)
             sys.exit(run_box(config, redactor, reload))
         except AnonBoxError as error:

@@ -221,6 +221,15 @@ def test_a_configuration_that_turns_out_bad_is_on_the_page_until_the_next_start(
     assert "TensorRT" in now["detail"] or "pycuda" in now["detail"] or "cuInit" in now["detail"]
 
 
+def test_stopped_while_it_starts_it_says_so(box: Box) -> None:
+    process = box.start()
+    while not (box.root / "state" / "status.json").exists():
+        assert process.poll() is None
+        time.sleep(0.01)
+    code, _ = box.stop()
+    assert (code, box.snapshot()["state"]) == (0, "Stopped")
+
+
 def test_the_page_tells_of_the_box(box: Box) -> None:
     (box.root / "in" / "1.jpg").write_bytes(encoded(screen(3).image))
     process = box.start("--page")
