@@ -7,6 +7,7 @@
 # In the bundle: the program, every wheel it needs as locked and its own, so that a box needs no compiler (made on a Jetson: pycuda too,
 # built for its CUDA); SHA256SUMS of all files with its signature; and sbom.cdx.json, what it is made of (CycloneDX).
 # On the box: tar -xf BUNDLE && sudo BUNDLE-FOLDER/deploy/install.sh, or anonbox update BUNDLE.
+# shellcheck disable=SC2094  # what is summed up leaves out the file with the sums
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -53,7 +54,6 @@ main() {
     "$scratch/tools/bin/cyclonedx-py" environment --pyproject "$here/pyproject.toml" --output-reproducible \
         -o "$scratch/$name/sbom.cdx.json" "$scratch/trial/bin/python"
     say "checksums"
-    # shellcheck disable=SC2094  # find leaves out the file that is written
     (cd "$scratch/$name" && find . -type f ! -name SHA256SUMS -print0 | LC_ALL=C sort -z | xargs -0 sha256sum >SHA256SUMS)
     [ -z "$key" ] || ssh-keygen -q -Y sign -f "$key" -n anonbox-bundle "$scratch/$name/SHA256SUMS"
     tar -C "$scratch" --sort=name --owner=0 --group=0 --numeric-owner --mtime=@946684800 -cf "$out/$name.tar" "$name"
