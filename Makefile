@@ -69,7 +69,7 @@ jetson: $(VENV)/.jetson
 
 $(VENV)/.jetson: requirements/jetson.lock
 	@test -x $(CUDA)/bin/nvcc || { echo "no $(CUDA)/bin/nvcc: apt-get install nvidia-jetpack, or name CUDA=" >&2; exit 1; }
-	deploy/system-packages.sh $(PYTHON) compiler
+	deploy/system-packages.sh $(PYTHON) compiler pycuda
 	grep -qs "include-system-site-packages = true" $(VENV)/pyvenv.cfg || $(PYTHON) -m venv --clear --system-site-packages $(VENV)
 	$(MAKE) setup
 	PATH=$(CUDA)/bin:$$PATH CUDA_ROOT=$(CUDA) $(VENV)/bin/python $(PIP) --require-hashes -r requirements/jetson.lock

@@ -7,6 +7,7 @@ import json
 import os
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -137,13 +138,40 @@ class Config:
 
 def load(path: Path | None = None, *, box: Path | None = None) -> Config:
     """Read a TOML file (None: all defaults); `box` overrides folders.box. Folders come back absolute. Raises BadConfig."""
+    return _placed(parse(_read(path)), box)
+
+
+def salvage(path: Path | None = None, *, box: Path | None = None) -> tuple[Config, BadConfig | None]:
+    """As `load`, for those who tell people of a fault: what is wrong is left at its default, and told; None when all is right."""
+    values: Mapping[str, Any] = {}
     try:
-        values = tomllib.loads(path.read_text("utf-8")) if path else {}
+        values = _read(path)
+        return _placed(parse(values), box), None
+    except BadConfig as error:
+        return _placed(_build(_sound(values)), box), error
+
+
+def _read(path: Path | None) -> Mapping[str, Any]:
+    try:
+        return tomllib.loads(path.read_text("utf-8")) if path else {}
     except OSError as error:
         raise BadConfig(str(path), f"cannot be read: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise BadConfig(str(path), f"is not valid TOML: {error}") from error
-    config = parse(values)
+
+
+def _sound(values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Those of the settings that are right, each by itself."""
+    kept: dict[str, dict[str, Any]] = {}
+    for section, settings in values.items():
+        for key, value in settings.items() if isinstance(settings, Mapping) else ():
+            with suppress(BadConfig):
+                _build({section: {key: value}})
+                kept.setdefault(section, {})[key] = value
+    return kept
+
+
+def _placed(config: Config, box: Path | None) -> Config:
     folders = dataclasses.replace(config.folders, box=box) if box else config.folders
     return dataclasses.replace(config, folders=folders.resolved())
 
@@ -155,12 +183,17 @@ def user_cache() -> Path:
 
 def parse(values: Mapping[str, Any]) -> Config:
     """Turn a parsed TOML document into a Config. Raises BadConfig naming the key."""
-    sections = {f.name: type(f.default_factory()) for f in dataclasses.fields(Config) if callable(f.default_factory)}
-    _refuse_unknown("", values, sections)
-    config = Config(**{name: _section(name, sections[name], values[name]) for name in values})
+    config = _build(values)
     if config.shares.out and config.usb.results != "box":
         raise BadConfig("usb.results", f"is {config.usb.results}, but shares.out takes every result off the box: choose one of the two")
     return config
+
+
+def _build(values: Mapping[str, Any]) -> Config:
+    """Each setting by itself. Raises BadConfig."""
+    sections = {f.name: type(f.default_factory()) for f in dataclasses.fields(Config) if callable(f.default_factory)}
+    _refuse_unknown("", values, sections)
+    return Config(**{name: _section(name, sections[name], values[name]) for name in values})
 
 
 def _section(name: str, kind: type[Section], values: Any) -> Section:

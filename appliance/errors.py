@@ -56,3 +56,10 @@ class BadConfig(AnonBoxError):
 
 class RedactorDown(AnonBoxError):
     """No redactor can be started at present, whatever the file; jobs wait, uncounted, until one can."""
+
+
+def why_not(error: AnonBoxError) -> str:
+    """Say to people why the box does not start, and what to do, in a sentence or two."""
+    if isinstance(error, BadConfig):
+        return f"The configuration cannot be used: {error.key} {error.problem}. Correct it, then restart the box."
+    return f"The box cannot start: {error}. Restart it; if that does not help, its log says more."

@@ -61,13 +61,10 @@ class Places:
 def serve(places: Places) -> None:
     """Answer every request that waits. One that cannot be understood is dropped: the daemon did not write it."""
     for path in sorted(places.requests.glob("*.request")):
-        try:
-            request = _read(path)
-        finally:
-            path.unlink()  # first, so that none can be asked over and over
-        device, token = path.stem, str(request.get("token", ""))
-        if not _DEVICE.fullmatch(device):
+        request, device = _take(path), path.stem
+        if request is None or not _DEVICE.fullmatch(device):
             continue
+        token = str(request.get("token", ""))
         outcome = Outcome(token, fault="failed")
         try:
             outcome = _answer(request, token, places.mounts / device, places.out)
@@ -78,11 +75,25 @@ def serve(places: Places) -> None:
         part.replace(places.outcomes / f"{device}.json")
 
 
+def _take(path: Path) -> dict[str, Any] | None:
+    """The request, which is gone then, so that none can be asked over and over; None for what is none."""
+    try:
+        try:
+            return _read(path)
+        finally:
+            path.unlink()
+    except (OSError, ValueError, RecursionError) as error:
+        log.error("a request was dropped: %s", _describe(error))
+        return None
+
+
 def _read(path: Path) -> dict[str, Any]:
     file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     with os.fdopen(file, "rb") as source:
         value = json.loads(source.read(LARGEST_REQUEST))
-    return value if isinstance(value, dict) else {}
+    if not isinstance(value, dict):
+        raise ValueError("a request is an object")
+    return value
 
 
 def _answer(request: dict[str, Any], token: str, point: Path, out: Path) -> Outcome:

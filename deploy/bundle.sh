@@ -4,8 +4,10 @@
 #   --sign KEY   an SSH private key; boxes take the bundle as an update when its public half is in their /etc/anonbox/update-signers
 #   OUT          where the bundle goes; default: dist
 #
-# In the bundle: the program, every wheel it needs as locked and its own, so that a box needs no compiler; SHA256SUMS of all files with
-# its signature; and sbom.cdx.json, what it is made of (CycloneDX). On the box: tar -xf BUNDLE && sudo BUNDLE-FOLDER/deploy/install.sh, or anonbox update BUNDLE.
+# In the bundle: the program, every wheel it needs as locked and its own, so that a box needs no compiler (made on a Jetson: pycuda too,
+# built for its CUDA); SHA256SUMS of all files with its signature; and sbom.cdx.json, what it is made of (CycloneDX).
+# On the box: tar -xf BUNDLE && sudo BUNDLE-FOLDER/deploy/install.sh, or anonbox update BUNDLE.
+# shellcheck disable=SC2094  # what is summed up leaves out the file with the sums
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -19,6 +21,10 @@ main() {
         shift 2
     fi
     out=$(mkdir -p "${1:-$out}" && cd "${1:-$out}" && pwd)
+    if is_jetson; then
+        check_jetpack
+        "$here/deploy/system-packages.sh" "$python" pycuda
+    fi
     name=anonbox-$(version_of "$here")-$(uname -m)-py$("$python" -c 'import sys; print("%d%d" % sys.version_info[:2])')
     scratch=$(mktemp -d)
     trap 'rm -rf "$scratch"' EXIT # a global: the trap runs after this function
@@ -29,10 +35,17 @@ main() {
     "$python" -m venv "$scratch/tools"
     "$scratch/tools/bin/python" -m pip --disable-pip-version-check download --quiet --only-binary :all: --require-hashes \
         -r "$here/requirements/box.lock" -d "$scratch/$name/wheels"
+    if is_jetson; then
+        say "pycuda, built for $cuda; takes minutes"
+        PATH=$cuda/bin:$PATH CUDA_ROOT=$cuda "$scratch/tools/bin/python" -m pip --disable-pip-version-check wheel --quiet --require-hashes \
+            -r "$here/requirements/jetson.lock" -w "$scratch/$name/wheels"
+    fi
     say "a trial installation from them alone, for the list of what it is made of"
     "$python" -m venv "$scratch/trial"
     "$scratch/trial/bin/python" -m pip --disable-pip-version-check install --quiet --no-index --find-links "$scratch/$name/wheels" \
         --require-hashes -r "$here/requirements/box.lock"
+    ! is_jetson || "$scratch/trial/bin/python" -m pip --disable-pip-version-check install --quiet --no-index \
+        --find-links "$scratch/$name/wheels" "$scratch/$name"/wheels/pycuda-*.whl
     say "the program's own wheel"
     cp -r "$scratch/$name" "$scratch/source"
     "$scratch/trial/bin/python" -m pip --disable-pip-version-check wheel --quiet --no-index --no-deps --no-build-isolation \

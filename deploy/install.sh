@@ -14,6 +14,7 @@ opt=/opt/anonbox
 etc=/etc/anonbox
 box=/var/lib/anonbox
 python=${PYTHON:-python3}
+cuda=${CUDA:-/usr/local/cuda}
 unbuilt=(-type f ! -path '*/__pycache__/*' ! -path '*.egg-info/*' ! -name '*.so')
 parts="appliance engines deploy systemd requirements pyproject.toml README.md LICENSE"
 services="anonbox.service anonbox-page.socket anonbox-results.path anonbox-signal.service anonbox-message.path"
@@ -30,6 +31,7 @@ main() {
     done
     [ "$(id -u)" -eq 0 ] || fail "needs root: sudo make install"
     [ -d /run/systemd/system ] || start=
+    ! is_jetson || check_jetpack
     say "packages"
     install_packages
     say "users"
@@ -73,8 +75,8 @@ fail() {
 
 # Debian packages; those a machine without network lacks are named by the step that needs them
 install_packages() {
-    # shellcheck disable=SC2046  # one word or none: a bundle has the program built
-    "$here/deploy/system-packages.sh" "$python" $([ -d "$here/wheels" ] || echo compiler)
+    # shellcheck disable=SC2046  # words or none: a bundle has the program built
+    "$here/deploy/system-packages.sh" "$python" $([ -d "$here/wheels" ] || echo compiler) $(! builds_pycuda || echo pycuda)
     command -v smbd >/dev/null && return
     if [ -d "$here/wheels" ]; then
         say "samba is not installed: the box serves no share. apt-get install samba, then install again"
@@ -94,6 +96,29 @@ version_of() {
 
 is_jetson() { [ -e /etc/nv_tegra_release ] || grep -qs tegra /proc/device-tree/compatible; }
 
+# there are no wheels of it: it is built for the CUDA that is here, unless the bundle was made on a Jetson and brings it built
+builds_pycuda() { is_jetson && ! ls "$here"/wheels/pycuda-*.whl >/dev/null 2>&1; }
+
+# what JetPack must bring, before anything is changed
+check_jetpack() {
+    "$python" -c 'import tensorrt' 2>/dev/null || fail "$python has no TensorRT: apt-get install nvidia-jetpack, then install again"
+    builds_pycuda || return 0
+    [ -x "$cuda/bin/nvcc" ] || fail "no $cuda/bin/nvcc to build pycuda with: apt-get install nvidia-jetpack, or name CUDA="
+    [ ! -d "$here/wheels" ] || fail "this bundle was not made on a Jetson: it lacks pycuda; make one there, or install from the sources"
+}
+
+# what TensorRT's engine needs on top, into the virtual environment. In a bundle the wheels were checked against the lock when it was made;
+# pycuda's, built there, can have no hash in it.
+install_pycuda() {
+    local pip=("$1/bin/python" -m pip --disable-pip-version-check install --quiet)
+    if builds_pycuda; then
+        say "pycuda, built for $cuda; takes minutes"
+        PATH=$cuda/bin:$PATH CUDA_ROOT=$cuda "${pip[@]}" --require-hashes -r "$here/requirements/jetson.lock"
+    else
+        "${pip[@]}" --no-index --find-links "$here/wheels" "$here"/wheels/pycuda-*.whl
+    fi
+}
+
 # the folder of one version: a virtual environment with the program in it, and beside it what systemd and udev read. Root's, read-only.
 build() {
     local folder=$1 scratch program from=()
@@ -101,6 +126,7 @@ build() {
     rm -rf "$folder"
     mkdir -p "$(dirname "$folder")"
     # a Jetson brings TensorRT as a package of the system's Python
+    # shellcheck disable=SC2046  # a word or none
     "$python" -m venv $(! is_jetson || echo --system-site-packages) "$folder"
     scratch=$(mktemp -d)
     # shellcheck disable=SC2086  # a list
@@ -111,6 +137,7 @@ build() {
         umask 022
         "$folder/bin/python" -m pip --disable-pip-version-check install --quiet "${from[@]}" --require-hashes -r "$here/requirements/box.lock"
         "$folder/bin/python" -m pip --disable-pip-version-check install --quiet "${from[@]}" --no-deps --no-build-isolation "$program"
+        ! is_jetson || install_pycuda "$folder"
     )
     cp -r "$here/deploy" "$here/systemd" "$here/README.md" "$here/LICENSE" "$folder"
     [ ! -e "$here/sbom.cdx.json" ] || cp "$here/sbom.cdx.json" "$folder"
@@ -148,23 +175,35 @@ place_box() {
 }
 
 configure() {
-    [ -e "$root$etc/anonbox.toml" ] || cat >"$root$etc/anonbox.toml" <<EOF
+    [ ! -e "$root$etc/anonbox.toml" ] || return 0
+    cat >"$root$etc/anonbox.toml" <<EOF
 # $opt/current/bin/anonbox doctor --config-example prints every key with its default and its meaning.
-# After a change: systemctl restart anonbox anonbox-page; after one of [page] or [shares]: $opt/current/deploy/install.sh
+# After a change: systemctl restart anonbox anonbox-page anonbox-signal; after one of [page] or [shares]: $opt/current/deploy/install.sh
 [folders]
 box = "$box"
 EOF
+    ! is_jetson || cat >>"$root$etc/anonbox.toml" <<EOF
+[engine]
+name = "tensorrt"
+fallback = "none"      # "openvino": where the GPU fails the box goes on with the CPU, more slowly, and says so
+EOF
 }
 
-# before the version runs; in folders of its own, so that it does not meet the box that is running
+# before the version runs; in folders of its own, so that it does not meet the box that is running. A Jetson's engines are built here,
+# and kept: the daemon would take as long again.
 self_test() {
-    local folder=$1 scratch result=0
+    local folder=$1 scratch result=0 groups=()
+    ! is_jetson || groups=(-g anonbox -G video -G render)
     scratch=$(mktemp -d)
     chown anonbox:anonbox "$scratch"
-    (cd / && runuser -u anonbox -- env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME="$scratch" \
+    (cd / && runuser -u anonbox "${groups[@]}" -- env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME="$scratch" \
         "$folder/bin/anonbox" selftest --config "$etc/anonbox.toml" --box "$scratch/box") || result=$?
+    if [ "$result" -eq 0 ] && is_jetson; then
+        # shellcheck disable=SC2016  # its own arguments; as the box's user, whose folder it is
+        runuser -u anonbox -- sh -c 'umask 077 && mkdir -p "$2" && cp -r "$1/." "$2"' sh "$scratch/box/state/engines" "$box/state/engines"
+    fi
     rm -rf "$scratch"
-    return $result
+    return "$result"
 }
 
 # in one step: a link is replaced by renaming another over it

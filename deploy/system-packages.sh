@@ -1,7 +1,8 @@
 #!/bin/sh
 # Installs the Debian or Ubuntu packages that the box needs and this machine lacks; needs the network only then.
-# usage: system-packages.sh PYTHON [compiler] [tesseract]
+# usage: system-packages.sh PYTHON [compiler] [pycuda] [tesseract]
 #   compiler    to install AnonBox from its source: a C compiler, and the headers of the C library and of libjpeg-turbo
+#   pycuda      to build pycuda: a C++ compiler, and Python's headers; CUDA itself comes with JetPack
 set -eu
 python=${1:-python3}
 
@@ -26,8 +27,12 @@ shift
 for need in "$@"; do
     case $need in
     compiler) printf '#include <stdio.h>\n#include <jpeglib.h>\n' | gcc -E - >/dev/null 2>&1 || missing="$missing compiler" ;;
+    pycuda)
+        command -v g++ >/dev/null && "$python" -c 'import os.path, sysconfig
+raise SystemExit(not os.path.exists(sysconfig.get_path("include") + "/Python.h"))' || missing="$missing pycuda"
+        ;;
     tesseract) "$python" -c 'import ctypes; ctypes.CDLL("libtesseract.so.5")' 2>/dev/null || missing="$missing tesseract" ;;
-    *) echo "system-packages.sh knows compiler and tesseract, not $need" >&2 && exit 2 ;;
+    *) echo "system-packages.sh knows compiler, pycuda and tesseract, not $need" >&2 && exit 2 ;;
     esac
 done
 [ -n "$missing" ] || exit 0
@@ -48,6 +53,7 @@ for need in $missing; do
     turbojpeg) package=$(apt-cache pkgnames libturbojpeg | grep -xE 'libturbojpeg0?' | sort -r | head -n 1) ;;
     jpeg) package=$(apt-cache pkgnames libjpeg | grep -xE 'libjpeg62-turbo|libjpeg-turbo8' | head -n 1) ;;
     compiler) package="gcc libc6-dev libjpeg-dev" ;;
+    pycuda) package=$("$python" -c 'import sys; print("g++ python%d.%d-dev" % sys.version_info[:2])') ;;
     tesseract) package=tesseract-ocr ;;
     venv) package=$("$python" -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])') ;;
     esac

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from appliance.config import Config, Folders, document, load, parse
+from appliance.config import Config, Folders, document, load, parse, salvage
 from appliance.errors import BadConfig
 
 if sys.version_info >= (3, 11):
@@ -108,3 +108,22 @@ def test_the_document_explains_every_key() -> None:
         for spec in fields(getattr(Config(), section.name)):
             assert spec.metadata["why"], f"{section.name}.{spec.name} says nothing"
             assert any(line.startswith(f"{spec.name} = ") and spec.metadata["why"] in line for line in lines)
+
+
+def test_what_is_wrong_is_left_out_and_told(tmp_path: Path) -> None:
+    path = tmp_path / "box.toml"
+    path.write_text('page = 1\n[intake]\nsettle = 3\nsweep_s = 9\n[signal]\nled = 5\nsound = "beep"\n[usb]\nresults = "stick"\n')
+    config, wrong = salvage(path, box=tmp_path)
+    assert wrong is not None and wrong.key in ("page", "intake.settle", "signal.led")
+    assert (config.intake.sweep_s, config.signal.led, config.signal.sound, config.usb.results) == (9.0, "auto", "beep", "stick")
+    assert config.folders.state == tmp_path / "state"
+
+
+@pytest.mark.parametrize(("text", "key"), [("[page", "box.toml"), ('[usb]\nresults = "stick"\n[shares]\nout = "n:/o"\n', "usb.results")])
+def test_without_a_readable_file_the_defaults_are_told_of_and_a_good_one_is_as_it_is(text: str, key: str, tmp_path: Path) -> None:
+    path = tmp_path / "box.toml"
+    path.write_text(text)
+    wrong = salvage(path)[1]
+    assert wrong is not None and wrong.key.endswith(key)
+    path.write_text("[page]\nport = 1\n")
+    assert salvage(path) == (load(path), None)

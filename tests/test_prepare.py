@@ -12,11 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from appliance import prepare
-from appliance.config import Config
-from appliance.errors import BadConfig, DeviceLost
+from appliance import prepare, pulse
+from appliance.config import Config, load
+from appliance.errors import AnonBoxError, BadConfig, DeviceLost
+from appliance.intake.folders import Box
 from appliance.prepare import Announcer, ensure_plans
 from appliance.status import snapshot
+from appliance.status.texts import Words
 
 CONFIG = Config()
 GPU = replace(CONFIG, engine=replace(CONFIG.engine, name="tensorrt"))
@@ -108,3 +110,46 @@ def test_the_real_builder_says_why_there_is_no_engine_here(tmp_path: Path) -> No
         pytest.skip("there is a GPU: see tests/engine/test_on_a_gpu.py")
     with pytest.raises((BadConfig, DeviceLost), match=r"TensorRT|pycuda|cuInit"):
         ensure_plans(GPU, tmp_path / "plans", lambda _: None)
+
+
+def test_a_builder_that_hangs_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(prepare, "SAID_EVERY_S", 0.05)
+    monkeypatch.setattr(pulse, "STILL_S", 0.3)
+    with pytest.raises(DeviceLost, match="hangs"):
+        ensure_plans(GPU, tmp_path, lambda _: None, builder=builder(*said("building INT8"), pause_s=60))
+    busy = 'import time\nend = time.monotonic() + 1.5\nwhile time.monotonic() < end: pass\nprint(\'{"done": ""}\')'
+    ensure_plans(GPU, tmp_path, lambda _: None, builder=(sys.executable, "-c", busy))
+
+
+@pytest.mark.parametrize(
+    ("error", "detail"),
+    [
+        (
+            BadConfig("engine.name", "no TensorRT"),
+            "The configuration cannot be used: engine.name no TensorRT. Correct it, then restart the box.",
+        ),
+        (DeviceLost("cuInit", "999"), "The box cannot start: cuInit failed: 999. Restart it; if that does not help, its log says more."),
+    ],
+)
+def test_what_it_ends_with_stays_on_the_page(tmp_path: Path, error: AnonBoxError, detail: str) -> None:
+    path = tmp_path / "status.json"
+    Announcer(path, time.time()).give_up(error)
+    shown = snapshot.read(path, time.time() + 100)
+    assert (shown.state, shown.detail) == ("Needs attention", detail)
+    assert Words("de").said(detail).language == "de"
+    Announcer(path, time.time())("preparing the network; the first time this takes long")
+    shown = snapshot.read(path)
+    assert (shown.state, shown.final, Words("de").said(shown.detail).language) == ("Starting", False, "de")
+
+
+def test_a_second_box_leaves_the_page_of_the_first_alone(tmp_path: Path) -> None:
+    path = tmp_path / "state" / "status.json"
+    box = Box(load(box=tmp_path).folders)
+    try:
+        snapshot.write(path, snapshot.Snapshot("Working"))
+        second = Announcer(path, time.time())
+        second("preparing")
+        second.give_up(BadConfig("folders.state", "is in use"))
+        assert snapshot.read(path, 0.0).state == "Working"
+    finally:
+        box.close()

@@ -26,14 +26,15 @@ from appliance.intake.collector import Collector
 from appliance.intake.faults import as_state, describe
 from appliance.intake.folders import Box
 from appliance.intake.journal import Journal
-from appliance.intake.lane import LONGEST_WAIT_S, Job, Lane, Trouble, is_ours, reconsider
+from appliance.intake.lane import LONGEST_WAIT_S, Job, Lane, is_ours, reconsider
 from appliance.intake.notify import notify, reloading, watchdog_s
 from appliance.intake.recovery import recover
 from appliance.intake.shares import Shares
 from appliance.intake.usb import Sticks
+from appliance.intake.verdict import Seen, decide
 from appliance.intake.watch import Watcher
 from appliance.redactor import Redactor
-from appliance.status.snapshot import ShareState, State, StickState
+from appliance.status.snapshot import Share, State, Stick
 
 log = logging.getLogger(__name__)
 
@@ -53,9 +54,6 @@ SWEEP_PAUSE = 10.0
 """Pauses between sweeps that events ask for, in durations of a sweep: a tenth of a core at most goes into listing."""
 
 SWEEP_PAUSE_S = 0.2
-
-LOSSES_IN_ROW = 3
-"""With so many losses of the redactor in a row, the fault is not one picture's and a person should look."""
 
 AT_RUN_TIME = ("intake", "page", "signal")
 """Sections of the configuration that may change without a restart of this process; page and signals read their own."""
@@ -267,7 +265,7 @@ class Daemon:
     def _show(self, now: float) -> None:
         """Say how it is: to the page, and to systemd, whose watchdog hears only of turns that did their work."""
         sticks, shares = self._sticks.views(now), self._shares.views(now)
-        state, detail = self._fault or self._state(now, {stick.state for stick in sticks}, {share.state for share in shares})
+        state, detail = self._fault or decide(self._seen(now, sticks, shares))
         collector = self._collector
         working = len(self._running) + len(self._jobs)
         view = View(state, detail, collector.waiting, working, collector.left + self._shares.left, self._free, sticks, shares)
@@ -279,39 +277,21 @@ class Daemon:
             self._ping_at = now + period_s
             notify("WATCHDOG=1")
 
-    def _state(self, now: float, sticks: set[StickState], shares: set[ShareState]) -> tuple[State, str]:
-        """Say what matters most, in this order: somebody must do something, it waits, it works, a stick may go, all is well."""
-        if detail := self._call_for_help(now, sticks):
-            return "Needs attention", detail
-        if self._is_short or "space" in self._troubles:
-            return "Waiting for space", f"Less than {self._config.intake.min_free_mib} MiB free; make room, it goes on by itself."
-        if "away" in shares:
-            return "Waiting for share", ""
-        if self._journal.lost:
-            return "Needs attention", "The journal was damaged and moved aside; numbers go on above the old ones, counts begin anew."
-        if self._running or self._jobs or self._collector.is_ready or self._sticks.is_reading:
-            return "Working", ""
-        return ("Safe to remove" if sticks == {"safe to remove"} else "Working" if sticks else "Ready"), ""
-
-    def _call_for_help(self, now: float, sticks: set[StickState]) -> str:
-        """Say what a person must do something about, the worst first; "" when there is nothing."""
-        details = {
-            self._inbox_fault: bool(self._inbox_fault),
-            "A picture has been in work for too long; the redactor hangs.": self._is_overdue(now),
-            f"The redactor keeps failing: {self._loss}.": self._losses >= LOSSES_IN_ROW,
-            "A stick was pulled too early; plug it in again: what is missing is read then.": "pulled too early" in sticks,
-            "A stick cannot be read; its file system must be FAT32, exFAT or ext4 and whole.": "cannot be read" in sticks,
-            "Results do not fit onto a stick; they are on the box. Make room on the stick and plug it in again.": "results do not fit"
-            in sticks,
-            "Results could not be written onto a stick; they are on the box.": "results not written" in sticks,
-            "The disk failed while a result was written; it is tried again.": "disk" in self._troubles,
-            self._shares.clash: bool(self._shares.clash),
-        }
-        return next((detail for detail, holds in details.items() if holds), "")
-
-    @property
-    def _troubles(self) -> set[Trouble]:
-        return {job.trouble for job in [*self._jobs, *self._running.values()]}
+    def _seen(self, now: float, sticks: tuple[Stick, ...], shares: tuple[Share, ...]) -> Seen:
+        return Seen(
+            inbox_fault=self._inbox_fault,
+            clash=self._shares.clash,
+            is_overdue=self._is_overdue(now),
+            losses=self._losses,
+            loss=self._loss,
+            is_short=self._is_short,
+            min_free_mib=self._config.intake.min_free_mib,
+            is_lost=self._journal.lost,
+            is_busy=bool(self._running or self._jobs or self._collector.is_ready or self._sticks.is_reading),
+            sticks={stick.state for stick in sticks},
+            shares={share.state for share in shares},
+            troubles={job.trouble for job in [*self._jobs, *self._running.values()]},
+        )
 
     def _reload(self, reload: Callable[[], Config]) -> None:
         reloading()

@@ -5,12 +5,14 @@ from __future__ import annotations
 import logging
 import os
 import queue
+import select
 import socket
 import subprocess
 import sys
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +20,7 @@ from typing import Any
 
 from appliance.config import Config
 from appliance.errors import BadConfig, BadFile, DeviceLost, RedactorDown
+from appliance.pulse import SAID_EVERY_S, Pulse, cpu_s
 from appliance.redactor import wire
 from appliance.types import EngineInfo, Report
 
@@ -69,15 +72,19 @@ class _Child:
 class RedactorProcess:
     """See redactor.Redactor. Started at once: a configuration that cannot work is refused here, before any file is touched."""
 
-    def __init__(self, config: Config, cache: Path, program: tuple[str, ...] = PROGRAM) -> None:
-        """cache : folder for compiled models, made when missing; program : the command that settings are added to"""
+    def __init__(
+        self, config: Config, cache: Path, program: tuple[str, ...] = PROGRAM, say: Callable[[str], None] = lambda text: None
+    ) -> None:
+        """cache : folder for compiled models, made when missing; program : the command that settings are added to
+        say : called every few seconds with what is going on, until the first redactor is ready
+        """
         self._config, self._cache, self._program = config, cache, program
         self._lanes = config.engine.lanes or len(os.sched_getaffinity(0)) + SPARE_LANES
         self._starts: deque[float] = deque(maxlen=MOST_STARTS)
         self._lock = threading.Lock()
         self._closed = False
         self.is_sandboxed = False
-        self._child: _Child | None = self._start()
+        self._child: _Child | None = self._start(say)
 
     @property
     def info(self) -> EngineInfo:
@@ -97,8 +104,7 @@ class RedactorProcess:
 
     def cpu_s(self) -> float:
         """CPU time the living redactor has used, seconds."""
-        after_name = Path(f"/proc/{self._living().process.pid}/stat").read_text().rpartition(")")[2].split()
-        return sum(map(int, after_name[11:13])) / os.sysconf("SC_CLK_TCK")  # utime and stime, proc_pid_stat(5)
+        return cpu_s(self._living().process.pid)
 
     def peak_mib(self) -> int:
         """The most memory the living redactor ever had resident, MiB."""
@@ -170,7 +176,7 @@ class RedactorProcess:
                 log.warning("the redactor is replaced (exit status %s)", child.process.poll())
                 child.bury()
 
-    def _start(self) -> _Child:
+    def _start(self, say: Callable[[str], None] = lambda text: None) -> _Child:
         if self._closed:
             raise RedactorDown("the redactor was closed")
         now = time.monotonic()
@@ -184,6 +190,7 @@ class RedactorProcess:
             end.close()
         lines = [ours for ours, _ in pairs]
         try:
+            _await_words(lines[0], process.pid, say)
             child = _Child(process, self._greeting(lines[0]))
         except BaseException:
             process.kill()
@@ -227,3 +234,14 @@ class RedactorProcess:
         if not self.is_sandboxed:
             log.warning("this kernel or processor has no seccomp filter: the redactor runs without a sandbox")
         return EngineInfo(**answer["ready"])
+
+
+def _await_words(line: socket.socket, pid: int, say: Callable[[str], None]) -> None:
+    """Wait until the starting redactor says something, or ends. Raises RedactorDown when it hangs, or takes longer than START_S."""
+    pulse, until = Pulse(pid), time.monotonic() + START_S
+    while True:
+        say("preparing the network; the first time this takes long")
+        if select.select([line], [], [], SAID_EVERY_S)[0]:
+            return
+        if pulse.is_still() or time.monotonic() > until:
+            raise RedactorDown("the redactor hangs while it starts")

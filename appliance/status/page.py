@@ -45,8 +45,8 @@ WITHOUT_PIN = ("healthz", "static")
 class Answers:
     """What is made of the snapshot, made once a second at most, so that a flood of requests takes nothing from the pictures."""
 
-    def __init__(self, path: Path, first_report_due: float) -> None:
-        self._path, self._first_report_due = path, first_report_due
+    def __init__(self, path: Path, first_report_due: float, fault: str) -> None:
+        self._path, self._first_report_due, self._fault = path, first_report_due, fault
         self._lock = threading.Lock()
         self._made: dict[str, tuple[object, str]] = {}
 
@@ -57,7 +57,7 @@ class Answers:
         with self._lock:
             known, answer = self._made.get(name, (None, ""))
             if known != moment:
-                answer = make(snapshots.look(self._path, self._first_report_due, now), now)
+                answer = make(snapshots.look(self._path, self._first_report_due, now, self._fault), now)
                 self._made[name] = (moment, answer)
             return answer
 
@@ -70,15 +70,19 @@ class Answers:
         return status.st_mtime_ns, status.st_ino
 
 
-def create_app(snapshot_path: Path, allowed_hosts: Collection[str] = (), pin: str = "") -> flask.Flask:
-    """The page as a WSGI application. allowed_hosts : further names the box may be called by; pin : empty when anybody may look"""
+def create_app(snapshot_path: Path, allowed_hosts: Collection[str] = (), pin: str = "", fault: str = "") -> flask.Flask:
+    """The page as a WSGI application.
+
+    allowed_hosts : further names the box may be called by; pin : empty when anybody may look
+    fault : what is wrong with the configuration; then the page says that, and nothing else
+    """
     app = flask.Flask(__name__)
     app.config["SEND_FILE_MAX_AGE_DEFAULT"] = 60
     app.jinja_env.filters.update(iso=iso, outline=charts.outline)
     app.jinja_env.globals.update(
         shapes=_shapes(Path(app.static_folder or "")), languages=LANGUAGES, views=views, slug=_slug, no_connection="No connection"
     )
-    answers = Answers(snapshot_path, time.time() + snapshots.FIRST_REPORT_S)
+    answers = Answers(snapshot_path, time.time() + snapshots.FIRST_REPORT_S, fault)
     _guard(app, own_names() | {name.lower() for name in allowed_hosts}, Pin(pin))
 
     @app.get("/")

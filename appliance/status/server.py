@@ -34,6 +34,7 @@ class Serving:
     """Where and for whom. port : 0 takes a free one; names : further ones the box may be called by; pin : empty for none
 
     tls : what tls_context makes, None for plain HTTP
+    fault : what is wrong with the configuration; then the page says that, and nothing else
     """
 
     host: str
@@ -41,6 +42,7 @@ class Serving:
     names: tuple[str, ...] = ()
     pin: str = ""
     tls: ssl.SSLContext | None = None
+    fault: str = ""
 
 
 def tls_context(certificate: str, key: str) -> ssl.SSLContext:
@@ -63,7 +65,7 @@ def serve(snapshot_path: Path, serving: Serving, ready: Callable[[int], None] | 
         with suppress(OSError):  # a sandbox may forbid it, and then limits the page itself
             os.nice(19)  # the pictures go first
         server = waitress.create_server(
-            Throttle(create_app(snapshot_path, [serving.host, *serving.names], serving.pin)),
+            Throttle(create_app(snapshot_path, [serving.host, *serving.names], serving.pin, serving.fault)),
             sockets=[listener],
             ident=None,
             threads=2,

@@ -124,10 +124,11 @@ class Signals:
     """Follows the state. path : the snapshot; note : where the state to send a message about is written, None without messages
 
     after_s : a need for attention shorter than this is no message
+    fault : what is wrong with the configuration; then somebody is needed, whatever the snapshot says
     """
 
-    def __init__(self, path: Path, led: Led | None, program: str, note: Path | None, after_s: float) -> None:
-        self._path, self._led, self._program, self._note, self._after_s = path, led, program, note, after_s
+    def __init__(self, path: Path, led: Led | None, program: str, note: Path | None, after_s: float, fault: str = "") -> None:
+        self._path, self._led, self._program, self._note, self._after_s, self._fault = path, led, program, note, after_s, fault
         self._shown: State | None = None
         self._needy = self._told = False
         self._since = 0.0
@@ -160,7 +161,7 @@ class Signals:
         clock = time.time() if clock is None else clock
         if self._first_report_due is None:
             self._first_report_due = clock + snapshots.FIRST_REPORT_S
-        return snapshots.look(self._path, self._first_report_due, clock).state
+        return snapshots.look(self._path, self._first_report_due, clock, self._fault).state
 
     def _shine(self, state: State) -> None:
         if self._led is not None:

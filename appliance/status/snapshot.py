@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+import appliance
 from appliance.status.health import Health
 from appliance.status.silhouette import Silhouette
 from appliance.types import EngineInfo
@@ -36,9 +37,9 @@ ShareState = Literal["connected", "away"]
 STALE_S = 15.0
 """A snapshot older than this, by a box that did not say it stopped, means that the daemon hangs or died, seconds."""
 
-
 FIRST_REPORT_S = 120.0
-"""A box that has not written its first snapshot so long after the one who looks started is not starting any more, seconds."""
+"""A box that has not written its first snapshot so long after the machine, or the one who looks, was started is not starting any more,
+seconds."""
 
 
 @dataclass(frozen=True)
@@ -138,6 +139,7 @@ class Snapshot:
     free_bytes : the smaller of the file systems of out/ and state/
     clock_trusted : whether the clock follows a time server; None when nobody asked
     started_at, written_at : Unix seconds
+    final : the daemon ended with this, so it does not grow stale
     """
 
     state: State
@@ -163,6 +165,7 @@ class Snapshot:
     version: str = ""
     started_at: float = 0.0
     written_at: float = 0.0
+    final: bool = False
 
 
 def write(path: Path, snapshot: Snapshot) -> None:
@@ -184,19 +187,31 @@ def last(path: Path) -> Snapshot | None:
         return None
 
 
-def read(path: Path, now: float | None = None) -> Snapshot:
-    """Read the snapshot; one that grew stale comes back as "Needs attention". Raises OSError, ValueError, KeyError, TypeError."""
+def read(path: Path, now: float | None = None, up_s: float | None = None) -> Snapshot:
+    """Read the snapshot; one that grew stale comes back as "Needs attention", but soon after power-on one of before as "Starting".
+
+    now : Unix seconds; up_s : since the machine was started, seconds
+    Raises OSError, ValueError, KeyError, TypeError.
+    """
     snapshot = _parse(path)
     age = (time.time() if now is None else now) - snapshot.written_at
-    if snapshot.state == "Stopped" or abs(age) <= STALE_S:
+    if snapshot.state == "Stopped" or snapshot.final or abs(age) <= STALE_S:
         return snapshot
+    up_s = time.clock_gettime(time.CLOCK_BOOTTIME) if up_s is None else up_s
+    if up_s < FIRST_REPORT_S and not 0 <= age <= up_s:
+        return replace(snapshot, state="Starting", detail="The box has not reported yet.")
     # the clock of a box without a battery jumps; a report from the future says as little about now as an old one
     detail = f"The box has not reported for {age:.0f} s; restart it." if age > 0 else "The box's clock went back; wait, or restart the box."
     return replace(snapshot, state="Needs attention", detail=detail)
 
 
-def look(path: Path, first_report_due: float, now: float) -> Snapshot:
-    """The snapshot at `path`, or an honest one where there is none; times in Unix seconds."""
+def look(path: Path, first_report_due: float, now: float, fault: str = "") -> Snapshot:
+    """The snapshot at `path`, or an honest one where there is none; times in Unix seconds.
+
+    fault : why whoever looks cannot know the right path, or what else to show; "" when it can
+    """
+    if fault:
+        return Snapshot("Needs attention", fault, version=appliance.__version__)
     try:
         return read(path, now)
     except FileNotFoundError:

@@ -289,7 +289,17 @@ DAEMON: Mapping[str, str] = {
     "The box's report is damaged; restart the box.": "Die Meldung der Box ist beschädigt; starten Sie die Box neu.",
     "The box has not reported for {age} s; restart it.": "Die Box hat sich seit {age} s nicht gemeldet; starten Sie sie neu.",
     "The box's clock went back; wait, or restart the box.": "Die Uhr der Box ging zurück; warten Sie, oder starten Sie die Box neu.",
-    # intake/daemon.py, intake/faults.py
+    # errors.py, redactor/client.py
+    "The configuration cannot be used: {key} {problem}. Correct it, then restart the box.": (
+        "Die Konfiguration ist nicht verwendbar: {key} {problem}. Berichtigen Sie sie, dann starten Sie die Box neu."
+    ),
+    "The box cannot start: {why}. Restart it; if that does not help, its log says more.": (
+        "Die Box kann nicht starten: {why}. Starten Sie sie neu; hilft das nicht, sagt ihr Protokoll mehr."
+    ),
+    "Preparing the network; the first time this takes long{so_far}.": (
+        "Das Netz wird vorbereitet; beim ersten Mal dauert das länger{so_far}."
+    ),
+    # intake/daemon.py, intake/verdict.py, intake/faults.py
     "The drop folder (folders.inbox) cannot be read: {why}; it goes on when it is back.": (
         "Der Eingangsordner (folders.inbox) ist nicht lesbar: {why}; es geht weiter, sobald er wieder da ist."
     ),
@@ -320,7 +330,7 @@ DAEMON: Mapping[str, str] = {
         "Ein Ordner der Box ist voll; schaffen Sie Platz, es geht von selbst weiter."
     ),
     "The box cannot work: {why}. It is tried again.": "Die Box kann nicht arbeiten: {why}. Es wird noch einmal versucht.",
-    # intake/shares.py
+    # intake/deliverer.py
     "A result on the network share differs from the box's of the same number; move it away there.": (
         "Ein Ergebnis im Netzordner weicht von dem der Box mit derselben Nummer ab; verschieben Sie es dort."
     ),

@@ -54,6 +54,22 @@ def options(point: Path) -> set[str]:
     return set(line[3].split(","))
 
 
+def test_what_is_no_request_is_dropped_and_the_others_are_answered(tmp_path: Path) -> None:
+    places = results.Places(tmp_path / "requests", tmp_path / "out", tmp_path / "usb", tmp_path / "outcomes")
+    for folder in (places.requests, places.out, places.mounts, places.outcomes):
+        folder.mkdir()
+    texts = ("no JSON", "[]", '"text"', "[" * 100_000, "\udcff", "")
+    for number, text in enumerate(texts):
+        (places.requests / f"sda{number}.request").write_bytes(text.encode("utf-8", "surrogateescape"))
+    (places.requests / "sdb1.request").symlink_to("/etc/passwd")
+    (places.requests / "sdb2.request").mkdir()
+    (places.requests / "sdc1.request").write_text('{"token": "t", "device": 1, "numbers": []}')
+    results.serve(places)
+    assert [path.name for path in places.outcomes.iterdir()] == ["sdc1.json"]
+    assert json.loads((places.outcomes / "sdc1.json").read_text()) == {"token": "t", "written": 0, "fault": "failed"}
+    assert [path.name for path in places.requests.iterdir()] == ["sdb2.request"], "what is none can be asked once only"
+
+
 def test_it_is_written_until_it_is_full_and_read_only_again(places: results.Places) -> None:
     point = places.mounts / "sda1"
     first = os.urandom(3_000_000)

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from appliance.config import Shares
-from appliance.intake import shares
+from appliance.intake import carrier, deliverer, files, folders
 from appliance.status.snapshot import Share
 
 from .rig import Rig, clean
@@ -30,7 +30,7 @@ class Hospital:
         self.mounted = {"in": True, "out": True}
         for name in self.mounted:
             (self.points / name).mkdir(parents=True)
-        patch.setattr(shares, "device_of", self._device_of)
+        patch.setattr("appliance.intake.carrier.device_of", self._device_of)
 
     def _device_of(self, file: int) -> int:
         name = Path(f"/proc/self/fd/{file}").readlink().name
@@ -51,8 +51,8 @@ class Hospital:
         daemon = self.rig.daemon or self.rig.start()
         for _ in range(seconds):
             self.rig.go(1)
-            for carrier in daemon._shares.carriers:
-                carrier.turn()
+            for one in daemon._shares.carriers:
+                one.turn()
         self.rig.go(1)
 
     def away(self, name: str) -> None:
@@ -83,7 +83,7 @@ def test_pictures_come_from_one_share_and_results_go_to_the_other(hospital: Hosp
     assert delivered["E000002/0002.jpg"] == clean(b"jpeg ten")
     assert delivered["E000001/0001.png"] == clean(b"png b")
     assert (len(delivered), hospital.rig.files("out"), hospital.rig.files("work")) == (3, {}, {})
-    assert os.stat(hospital.points / "out/E000001/0001.png").st_mtime_ns == shares.NEUTRAL_NS
+    assert os.stat(hospital.points / "out/E000001/0001.png").st_mtime_ns == folders.NEUTRAL_NS
     seen = hospital.rig.look()
     assert (seen.state, seen.shares) == ("Ready", (Share("in", "connected"), Share("out", "connected")))
 
@@ -139,7 +139,7 @@ def test_another_result_in_the_place_is_never_replaced(hospital: Hospital) -> No
     assert other.read_bytes() == b"of another box"
     assert hospital.rig.files("out") == {"E000001/0001.jpg": clean(b"jpeg a")}
     seen = hospital.rig.look()
-    assert (seen.state, seen.detail) == ("Needs attention", shares.CLASH)
+    assert (seen.state, seen.detail) == ("Needs attention", deliverer.CLASH)
     other.unlink()
     hospital.go(5)
     assert (other.read_bytes(), hospital.rig.look().state) == (clean(b"jpeg a"), "Ready")
@@ -156,7 +156,7 @@ def test_a_kill_at_any_step_of_fetching_loses_and_doubles_nothing(
 ) -> None:
     hospital.rig.start()
     hospital.write("x/a.jpg", b"jpeg a")
-    owner = shares.os if step in ("fsync", "unlink") else Path if step == "rename" else shares.files
+    owner = os if step in ("fsync", "unlink") else Path if step == "rename" else files
     call = getattr(owner, step)
 
     def kill(*arguments: object, **named: object) -> object:
@@ -250,7 +250,7 @@ def test_a_share_that_hangs_holds_up_nothing(hospital: Hospital, monkeypatch: py
         answer.wait(30)
         raise OSError(errno.EHOSTDOWN, "down")
 
-    monkeypatch.setattr(shares, "opened", hang)
+    monkeypatch.setattr("appliance.intake.carrier.opened", hang)
     daemon = hospital.rig.start()
     daemon._shares.start()
     assert asked.wait(10)
@@ -258,7 +258,7 @@ def test_a_share_that_hangs_holds_up_nothing(hospital: Hospital, monkeypatch: py
     hospital.rig.go(10)
     assert hospital.rig.files("out") == {"E000001/0001.jpg": clean(b"jpeg local")}
     assert hospital.rig.look().state == "Ready"
-    hospital.rig.go(shares.HANG_S)
+    hospital.rig.go(carrier.HANG_S)
     assert hospital.rig.look().state == "Waiting for share"
     answer.set()
 
@@ -274,7 +274,7 @@ def test_a_full_box_fetches_nothing(hospital: Hospital) -> None:
 def test_the_bare_folder_is_no_share(tmp_path: Path) -> None:
     """With the kernel's own numbers."""
     (tmp_path / "in").mkdir()
-    with pytest.raises(OSError, match="No such device"), shares.opened(tmp_path / "in"):
+    with pytest.raises(OSError, match="No such device"), carrier.opened(tmp_path / "in"):
         pass
-    with shares.opened(Path("/proc")) as root:
+    with carrier.opened(Path("/proc")) as root:
         assert os.fstat(root).st_dev == Path("/proc").stat().st_dev

@@ -47,10 +47,14 @@ def lane(line: socket.socket) -> None:
 def main() -> None:
     if sys.argv[1] == "silent":
         sys.exit(1)
+    if sys.argv[1] == "stuck":
+        time.sleep(60)
+    if sys.argv[1] == "late":
+        time.sleep(0.5)
     settings = sys.argv[2]
     descriptors = wire.Settings(**json.loads(settings)).lanes
     lines = [socket.socket(fileno=descriptor) for descriptor in descriptors]
-    wire.send(lines[0], GREETINGS[sys.argv[1]])
+    wire.send(lines[0], GREETINGS.get(sys.argv[1], GREETINGS["good"]))
     threads = [threading.Thread(target=lane, args=(line,)) for line in lines]
     for thread in threads:
         thread.start()

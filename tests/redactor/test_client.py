@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from appliance import pulse
 from appliance.config import Config, EngineSection, Limits, load
 from appliance.errors import BadConfig, BadFile, DeviceLost, RedactorDown
 from appliance.redactor import client
@@ -55,6 +56,28 @@ def test_a_picture_goes_through(start: Start, tmp_path: Path) -> None:
     report, result = redact(redactor, "fine", tmp_path)
     assert (report.format, result) == ("jpeg", b"result")
     assert redactor.peak_mib() > 1
+
+
+def test_a_start_that_takes_long_is_told_of_again_and_again(config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "SAID_EVERY_S", 0.05)
+    heard: list[str] = []
+    redactor = RedactorProcess(config, tmp_path, (sys.executable, SCRIPT, "late"), heard.append)
+    try:
+        assert len(heard) >= 5 and "preparing the network" in heard[0]
+        told = len(heard)
+        with pytest.raises(DeviceLost):
+            redact(redactor, "die", tmp_path)
+        assert redact(redactor, "fine", tmp_path)
+        assert len(heard) == told, "the next ones start while the box is at work"
+    finally:
+        redactor.close()
+
+
+def test_a_start_that_hangs_is_not_waited_for(config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "SAID_EVERY_S", 0.05)
+    monkeypatch.setattr(pulse, "STILL_S", 0.3)
+    with pytest.raises(RedactorDown, match="hangs"):
+        RedactorProcess(config, tmp_path, (sys.executable, SCRIPT, "stuck"))
 
 
 def test_a_refused_picture_costs_nothing_else(start: Start, tmp_path: Path) -> None:

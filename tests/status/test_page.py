@@ -11,7 +11,7 @@ import pytest
 from boxes import every_headline, snapshot
 from flask.testing import FlaskClient
 
-from appliance.errors import BAD_FILE_CODES
+from appliance.errors import BAD_FILE_CODES, BadConfig, why_not
 from appliance.status import page, views
 from appliance.status.access import own_names
 from appliance.status.silhouette import Silhouette
@@ -326,3 +326,14 @@ def test_every_text_stands_out_from_its_ground() -> None:
         bars = (("front", "sheet"), ("back", "sheet"), ("front", "line"))
         assert all(contrast(colours[ink], colours[ground]) >= 4.5 for ink, ground in (*texts, ("link", "sheet")))
         assert all(contrast(colours[bar], colours[ground]) >= 3 for bar, ground in bars)
+
+
+def test_with_a_wrong_configuration_it_says_so_and_nothing_else(path: Path) -> None:
+    write(path, snapshot("Ready"))
+    fault = why_not(BadConfig("page.hots", "is unknown, choose one of host, port"))
+    client = page.create_app(path, fault=fault).test_client()
+    assert client.get("/healthz").text == "Needs attention\n"
+    shown = text(client.get("/").text)
+    assert fault in shown and "E000123" not in shown and "Orin" not in shown
+    german = text(client.get("/?lang=de").text)
+    assert "Die Konfiguration ist nicht verwendbar: page.hots is unknown, choose one of host, port. Berichtigen Sie sie" in german

@@ -101,6 +101,15 @@ def test_a_message_is_due_only_when_it_lasts_and_again_when_it_is_over(tmp_path:
     assert watch.note.read_text() == "Working"
 
 
+def test_a_wrong_configuration_is_a_need_whatever_the_snapshot_says(leds: Path, tmp_path: Path) -> None:
+    note = tmp_path / "state"
+    watch = signals.Signals(tmp_path / "status.json", signals.find_led("auto", leds), "none", note, 60, "The configuration cannot be used.")
+    for now in (1000.0, 1070.0):
+        write(tmp_path / "status.json", snapshot("Ready", written_at=now))
+        watch.turn(now, now)
+    assert (read(leds)[1], note.read_text()) == ("100", "Needs attention")
+
+
 def test_tones_are_a_sound_file_and_given_to_the_player(monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[tuple[list[str], bytes]] = []
     monkeypatch.setattr(signals.subprocess, "run", lambda command, input, **_: calls.append((command, input)))

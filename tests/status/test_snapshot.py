@@ -13,7 +13,7 @@ import pytest
 
 from appliance.status.health import Health
 from appliance.status.silhouette import Silhouette
-from appliance.status.snapshot import STALE_S, STATES, Batch, Done, Hour, Refused, Share, Snapshot, Stick, last, read, write
+from appliance.status.snapshot import FIRST_REPORT_S, STALE_S, STATES, Batch, Done, Hour, Refused, Share, Snapshot, Stick, last, read, write
 from appliance.types import EngineInfo
 
 FULL = Snapshot(
@@ -85,16 +85,30 @@ def test_a_write_that_fails_leaves_the_old_one(tmp_path: Path) -> None:
 def test_an_old_snapshot_needs_attention_unless_the_box_said_goodbye(state: Any, tmp_path: Path) -> None:
     write(tmp_path / "status.json", Snapshot(state, written_at=1000.0))
     assert read(tmp_path / "status.json", now=1000.0 + STALE_S).state == state
-    late = read(tmp_path / "status.json", now=1040.0)
+    late = read(tmp_path / "status.json", now=1040.0, up_s=9000.0)
     assert late.state == ("Stopped" if state == "Stopped" else "Needs attention")
     assert state == "Stopped" or "40 s" in late.detail
 
 
 def test_a_snapshot_from_the_future_needs_attention(tmp_path: Path) -> None:
     write(tmp_path / "status.json", Snapshot("Ready", written_at=5000.0))
-    late = read(tmp_path / "status.json", now=1000.0)
+    late = read(tmp_path / "status.json", now=1000.0, up_s=9000.0)
     assert late.state == "Needs attention"
     assert "clock" in late.detail
+
+
+@pytest.mark.parametrize("now", [1300.0, 900.0], ids=["a power cut of minutes", "a clock without a battery"])
+def test_after_a_power_cut_the_report_of_before_is_no_alarm_while_the_machine_starts(now: float, tmp_path: Path) -> None:
+    write(tmp_path / "status.json", Snapshot("Working", written_at=1000.0))
+    assert read(tmp_path / "status.json", now, up_s=30.0).state == "Starting"
+    assert read(tmp_path / "status.json", now, up_s=FIRST_REPORT_S).state == "Needs attention"
+    assert read(tmp_path / "status.json", 1040.0, up_s=60.0).state == "Needs attention", "it reported since, and no longer does"
+
+
+def test_what_the_daemon_ended_with_does_not_grow_stale(tmp_path: Path) -> None:
+    end = Snapshot("Needs attention", "The box cannot start.", written_at=1000.0, final=True)
+    write(tmp_path / "status.json", end)
+    assert read(tmp_path / "status.json", now=90_000.0) == end
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from boxes import every_headline, snapshot
 
-from appliance.intake import collector, inbox, shares
+from appliance.intake import collector, deliverer, inbox
 from appliance.status import charts, clock, licences, metrics, texts, views
 from appliance.status.access import ASKS_A_SECOND, BURST, MOST_ADDRESSES, TRIES, WITHIN_S, Pin, Throttle
 from appliance.status.snapshot import Hour, Share, Stick
@@ -69,14 +69,16 @@ def sentences(path: Path, functions: set[str]) -> Iterator[str]:
 
 def test_the_daemons_sentences_are_known_in_german() -> None:
     said = {
-        *sentences(ROOT / "intake" / "daemon.py", {"_state", "_call_for_help", "_sweep"}),
+        *sentences(ROOT / "intake" / "verdict.py", {"decide", "call_for_help"}),
+        *sentences(ROOT / "intake" / "daemon.py", {"_sweep"}),
+        *sentences(ROOT / "errors.py", {"why_not"}),
         *sentences(ROOT / "intake" / "faults.py", {"as_state"}),
         *sentences(ROOT / "status" / "snapshot.py", {"look"}),
         *sentences(ROOT / "status" / "snapshot.py", {"read"}),
         *(getattr(inbox, name) for name in ("LINK", "SPECIAL", "HARD_LINK", "MOUNTED", "TOO_DEEP")),
         *(text.format(user="anonbox") for text in (inbox.UNREADABLE, inbox.UNREADABLE_FOLDER, inbox.UNTAKEABLE)),
         collector.TOO_LARGE,
-        shares.CLASH,
+        deliverer.CLASH,
     }
     parts = {text for text in said if not text.endswith((": 7.", ": 7"))} - {"Read the snapshot; one that grew stale comes back as"}
     assert len(parts) >= 18

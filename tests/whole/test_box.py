@@ -196,6 +196,38 @@ def test_a_bad_configuration_is_refused_by_name(box: Box) -> None:
     box.process = None
     assert process.wait(30) == 78
     assert "intake.setle_s" in process.communicate()[1]
+    command = [sys.executable, "-m", "appliance", "page", "--config", str(box.config), "--box", str(box.root)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as page:
+        try:
+            assert page.stderr
+            port = next(int(line.rsplit(":", 1)[1].strip("/\n")) for line in page.stderr if "status page: http" in line)
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/status") as answer:
+                now = json.load(answer)
+        finally:
+            page.terminate()
+    assert now["state"] == "Needs attention" and "intake.setle_s is unknown" in now["detail"]
+
+
+def test_a_configuration_that_turns_out_bad_is_on_the_page_until_the_next_start(box: Box) -> None:
+    box.config.write_text(CONFIG + '[engine]\nname = "tensorrt"\n')
+    process = box.start()
+    box.process = None
+    code = process.wait(60)
+    if code == 0:
+        pytest.skip("there is a GPU")
+    process.communicate()
+    now = box.snapshot()
+    assert (now["state"], now["final"]) == ("Needs attention", True)
+    assert "TensorRT" in now["detail"] or "pycuda" in now["detail"] or "cuInit" in now["detail"]
+
+
+def test_stopped_while_it_starts_it_says_so(box: Box) -> None:
+    process = box.start()
+    while not (box.root / "state" / "status.json").exists():
+        assert process.poll() is None
+        time.sleep(0.01)
+    code, _ = box.stop()
+    assert (code, box.snapshot()["state"]) == (0, "Stopped")
 
 
 def test_the_page_tells_of_the_box(box: Box) -> None:
