@@ -164,8 +164,8 @@ GERMAN: Mapping[str, str] = {
     "Results could not be written onto it. They are on the box.": (
         "Ergebnisse konnten nicht darauf geschrieben werden. Sie liegen auf der Box."
     ),
-    "{count} were done before.": "{count} waren schon fertig.",
-    "{count} could not be read: the stick may be worn.": "{count} waren nicht lesbar: Der Stick ist womöglich verschlissen.",
+    "Done before: {count}.": "Schon fertig: {count}.",
+    "Unreadable: {count}. The stick may be worn.": "Nicht lesbar: {count}. Der Stick ist womöglich verschlissen.",
     "Not released, and still on the stick: {kinds}.": "Nicht freigegeben, liegt weiter auf dem Stick: {kinds}.",
     "text": "Text",
     "thumbnail database": "Vorschaudatenbank",

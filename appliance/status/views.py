@@ -92,8 +92,8 @@ def stick_text(stick: Stick, t: Words, named: bool = False) -> str:
 def stick_notes(stick: Stick, t: Words) -> list[str]:
     """What else there is to know of a stick."""
     notes = [
-        (stick.already_done, "{count} were done before."),
-        (stick.unreadable, "{count} could not be read: the stick may be worn."),
+        (stick.already_done, "Done before: {count}."),
+        (stick.unreadable, "Unreadable: {count}. The stick may be worn."),
     ]
     told = [t(text, count=t.count(count)) for count, text in notes if count]
     kinds = ", ".join(f"{t.count(count)} × {t(kind)}" for kind, count in stick.not_released.items())

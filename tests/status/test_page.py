@@ -63,8 +63,8 @@ def test_shows_all_it_knows(path: Path, client: FlaskClient) -> None:
     for part in (
         "Working Stick 1: 12 of 30. Do not pull it.",
         "12 of 45 pictures , about 3 min left",
-        "4 were done before.",
-        "1 could not be read",
+        "Done before: 4.",
+        "Unreadable: 1. The stick may be worn.",
         "Not released, and still on the stick: 2 × PDF.",
         "Drop folder on the network: connected.",
         "Waiting 31",

@@ -43,7 +43,7 @@ def asked_for() -> Iterator[str]:
                 yield node.args[0].value
     yield from (*views.MEANING, *views.MEANING.values(), *views.STICK.values(), *views.SHARE.values(), *views.CLOCK.values())
     yield from (text for pair in (*views.ADVICE.values(), views.UNKNOWN_REFUSAL) for text in pair)
-    yield from ("{count} were done before.", "{count} could not be read: the stick may be worn.", "text", "thumbnail database")
+    yield from ("Done before: {count}.", "Unreadable: {count}. The stick may be worn.", "text", "thumbnail database")
 
 
 def test_the_table_has_what_is_asked_for_and_nothing_else() -> None:
