@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -111,3 +112,10 @@ def test_what_is_not_opened_is_not_imported(module: str, absent: set[str]) -> No
     code = f"import sys, {module}; print(*[name for name in {sorted(absent)!r} if name in sys.modules])"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert found == []
+
+
+def test_openvino_reports_its_use_to_nobody(tmp_path: Path) -> None:
+    """Where its telemetry runs, it leaves a number of its own in the home folder."""
+    program = "import appliance, openvino; from openvino.tools import ovc; assert 'stub' in ovc.telemetry_utils.tm.__name__"
+    subprocess.run([sys.executable, "-c", program], env={**os.environ, "HOME": str(tmp_path)}, check=True)
+    assert list(tmp_path.iterdir()) == []
