@@ -48,7 +48,7 @@ if [ -e /etc/systemd/system/var-lib-anonbox.mount ]; then
     systemctl disable --quiet var-lib-anonbox.mount 2>/dev/null || true
     rm -rf /etc/systemd/system/var-lib-anonbox.mount "${data:?}"
 fi
-rm -rf /var/lib/anonbox /etc/anonbox
+rm -rf /var/lib/anonbox /etc/anonbox /etc/credstore{,.encrypted}/anonbox-*
 for user in anonbox-page anonbox; do
     ! id "$user" >/dev/null 2>&1 || userdel "$user"
 done
