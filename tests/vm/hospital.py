@@ -61,13 +61,16 @@ class Hospital:
         smbd = "smbd --foreground --no-process-group -s /srv/hospital/smb.conf"
         self._machine.run(f"systemd-run -q --collect --unit hospital -p NetworkNamespacePath=/run/netns/hospital {smbd}")
 
-    def crash(self) -> None:
-        """Every process of the server at once, in the middle of whatever it does."""
-        self._machine.run("systemctl kill -s KILL hospital")
+    def crash(self, left: int) -> None:
+        """Every process of the server at once, in the middle of whatever it does. left : as soon as no more pictures wait on the share"""
+        self._machine.run(f"{self._until(left)} systemctl kill -s KILL hospital")
 
-    def cut(self) -> None:
+    def cut(self, left: int) -> None:
         """The cable: nothing is refused, nothing answers."""
-        self._machine.run("ip link set hospital0 down")
+        self._machine.run(f"{self._until(left)} ip link set hospital0 down")
+
+    def _until(self, left: int) -> str:
+        return f"while [ $(find {self.SHARE}/in -type f | wc -l) -gt {left} ]; do sleep 0.1; done;"
 
     def mend(self) -> None:
         self._machine.run("ip link set hospital0 up")

@@ -80,7 +80,7 @@ class Machine:
     def plug(self, name: str, image: Path) -> None:
         file = {"driver": "file", "filename": str(image)}
         self.tell("blockdev-add", driver="raw", **{"node-name": f"node-{name}", "file": file})
-        self.tell("device_add", driver="usb-storage", id=name, drive=f"node-{name}", removable=True, bus="usb.0")
+        self.tell("device_add", driver="usb-storage", id=name, drive=f"node-{name}", serial=image.stem, removable=True, bus="usb.0")
 
     def pull(self, name: str) -> None:
         """Without a word to the machine, as a hand does."""
@@ -124,11 +124,11 @@ class Machine:
         assert state in self.page()
         return now
 
-    def configure(self, settings: str) -> None:
-        """Add these to the settings that the image has, in place of what was added before, and start the box anew."""
+    def configure(self, settings: str, state: str = "Ready") -> None:
+        """Add these to the settings that the image has, in place of what was added before, and start the box anew, into that state."""
         self.run(f"[ -e {SETTINGS}.image ] || cp {SETTINGS} {SETTINGS}.image; cat {SETTINGS}.image - >{SETTINGS}", stdin=settings)
         self.run("systemctl restart anonbox", BOOT_S)
-        self.becomes("Ready")
+        self.becomes(state)
 
     def run(self, command: str, limit_s: float = 300.0, check: bool = True, stdin: str = "") -> str:
         """In a root shell of the machine."""

@@ -18,9 +18,9 @@ def pictures(number: int, count: int = 30) -> dict[str, bytes]:
     return {f"IMG_{index}.JPG": encoded(picture(squares=(square,))) for index, square in enumerate(squares)}
 
 
-def contents(number: int) -> dict[str, bytes]:
-    """A stick's files: 30 pictures, one of them deep down; side files; odd names; a broken picture."""
-    names = pictures(number)
+def contents(number: int, count: int = 30) -> dict[str, bytes]:
+    """A stick's files: so many pictures, one of them deep down; side files; odd names; a broken picture."""
+    names = pictures(number, count)
     places = {name: "deep/" * 8 if index == 29 else f"DCIM/{100 + index // 10}/" for index, name in enumerate(names)}
     files = {places[name] + name: content for name, content in names.items()}
     files |= {name: f"Mustermann {name}".encode() for name in SIDE_FILES}

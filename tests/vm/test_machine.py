@@ -18,14 +18,18 @@ from .sticks import contents, make_stick, sums
 pytestmark = [pytest.mark.vm, pytest.mark.timeout(1500)]
 
 
-def good(*numbers: int) -> list[str]:
+ONE, TWO, THREE = contents(0), contents(7, 120), contents(14, 120)
+"""The larger ones take long enough for what happens to them in between."""
+
+
+def good(*sticks: dict[str, bytes]) -> list[str]:
     """SHA-256 of the whole pictures on these sticks."""
-    return sums(content for number in numbers for name, content in contents(number).items() if name.endswith(".JPG"))
+    return sums(content for stick in sticks for name, content in stick.items() if name.endswith(".JPG"))
 
 
 @pytest.fixture(scope="module")
 def stick(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_stick(tmp_path_factory.mktemp("sticks") / "one.img", contents(0))
+    return make_stick(tmp_path_factory.mktemp("sticks") / "one.img", ONE)
 
 
 def test_the_installed_machine_boots_to_ready(machine: Machine) -> None:
@@ -70,7 +74,7 @@ def test_the_outputs_are_right_byte_by_byte(machine: Machine) -> None:
     out = machine.fetch("/var/lib/anonbox/out")
     assert len(out) == 30
     originals = machine.fetch("/var/lib/anonbox/done")
-    assert sorted(originals.values()) == good(0)
+    assert sorted(originals.values()) == good(ONE)
     machine.run("/opt/anonbox/current/bin/anonbox redact /var/lib/anonbox/done --out /tmp/again", 600)
     assert sorted(machine.fetch("/tmp/again").values()) == sorted(out.values())
     assert not set(out.values()) & set(originals.values())
@@ -87,21 +91,24 @@ def test_the_same_stick_again_is_already_done(machine: Machine, stick: Path) -> 
 
 
 def test_pulled_while_it_is_read_then_power_cut_then_all_arrives_once(machine: Machine, tmp_path: Path) -> None:
-    second = make_stick(tmp_path / "two.img", contents(7))
+    second = make_stick(tmp_path / "two.img", TWO)
     machine.plug("two", second)
-    machine.wait_for("some of it read", lambda now: any(0 < stick["done"] < 25 for stick in now["sticks"]), 300)
+    machine.wait_for("some of it read", lambda now: any(0 < stick["done"] < 60 for stick in now["sticks"]), 300)
     machine.pull("two")
     machine.wait_for("pulled too early", lambda now: [stick["state"] for stick in now["sticks"]] == ["pulled too early"], 60)
+    machine.becomes("Needs attention")
     machine.plug("two2", second)
-    machine.wait_for("it goes on", lambda now: any(0 < stick["done"] < 29 and stick["state"] == "working" for stick in now["sticks"]), 300)
+    machine.wait_for(
+        "it goes on", lambda now: any(60 < stick["done"] < 115 and stick["state"] == "working" for stick in now["sticks"]), 300
+    )
     machine.power_cut()
     machine.boot()
     machine.wait_for("up again", lambda now: now["state"] == "Ready", BOOT_S)
     machine.plug("two3", second)
     now = machine.wait_for("safe to remove", lambda now: now["state"] == "Safe to remove", 600)
-    assert (now["sticks"][0]["done"], now["sticks"][0]["total"]) == (31, 31)
-    assert sorted(machine.fetch("/var/lib/anonbox/done").values()) == good(0, 7), "each once, none lost"
-    assert len(machine.fetch("/var/lib/anonbox/out")) == 60
+    assert (now["sticks"][0]["done"], now["sticks"][0]["total"]) == (121, 121)
+    assert sorted(machine.fetch("/var/lib/anonbox/done").values()) == good(ONE, TWO), "each once, none lost"
+    assert len(machine.fetch("/var/lib/anonbox/out")) == 150
     assert machine.fetch("/var/lib/anonbox/state/work") == {}
     machine.pull("two3")
 
@@ -110,7 +117,7 @@ def test_a_full_disk_is_said_and_waited_for(machine: Machine, tmp_path: Path) ->
     before = machine.status()["done_ever"]
     machine.run("fallocate -l $(( $(stat -f -c '%a*%S' /) - 32*1024*1024 )) /var/lib/full")
     machine.becomes("Waiting for space", 60)
-    machine.plug("three", make_stick(tmp_path / "three.img", contents(14)))
+    machine.plug("three", make_stick(tmp_path / "three.img", THREE))
     machine.wait_for("the stick on the page", lambda now: bool(now["sticks"]), 120)
     now = machine.becomes("Waiting for space")
     assert (now["done_ever"], now["sticks"][0]["done"]) == (before, 0)
@@ -121,18 +128,18 @@ def test_a_full_disk_is_said_and_waited_for(machine: Machine, tmp_path: Path) ->
 def test_a_redactor_killed_in_the_middle_of_a_picture_loses_nothing(machine: Machine) -> None:
     """The stick of the test before is being read. A hidden file in out/ is a picture that the redactor has in its hands: it is stopped
     for the look, so that none is finished between look and kill."""
-    assert machine.status()["sticks"][0]["done"] < 25
+    assert machine.status()["sticks"][0]["done"] < 100
     killed = machine.run("""
         for turn in $(seq 200); do
-            process=$(pgrep -f appliance.redactor.process) && kill -STOP $process || continue
+            process=$(pgrep -f [a]ppliance.redactor.process) && kill -STOP $process || continue
             if ls /var/lib/anonbox/out/.E*.part >/dev/null 2>&1; then kill -KILL $process; echo $process; exit; fi
             kill -CONT $process; sleep 0.05
         done; exit 1""").strip()
     machine.becomes("Safe to remove", 600)
-    assert machine.run("pgrep -f appliance.redactor.process").strip() not in ("", killed)
+    assert machine.run("pgrep -f [a]ppliance.redactor.process").strip() not in ("", killed)
     assert "lost the redactor, try 1 of 3" in machine.run("journalctl -b -u anonbox --no-pager")
-    assert sorted(machine.fetch("/var/lib/anonbox/done").values()) == good(0, 7, 14), "each once, none lost"
-    assert len(machine.fetch("/var/lib/anonbox/out")) == 90
+    assert sorted(machine.fetch("/var/lib/anonbox/done").values()) == good(ONE, TWO, THREE), "each once, none lost"
+    assert len(machine.fetch("/var/lib/anonbox/out")) == 270
     assert machine.status()["refused_ever"] == 3, "the broken one of each stick"
     machine.pull("three")
 
