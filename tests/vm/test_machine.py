@@ -98,9 +98,7 @@ def test_pulled_while_it_is_read_then_power_cut_then_all_arrives_once(machine: M
     machine.wait_for("pulled too early", lambda now: [stick["state"] for stick in now["sticks"]] == ["pulled too early"], 60)
     machine.becomes("Needs attention")
     machine.plug("two2", second)
-    machine.wait_for(
-        "it goes on", lambda now: any(60 < stick["done"] < 115 for stick in now["sticks"]), 300
-    )
+    machine.wait_for("it goes on", lambda now: any(60 < stick["done"] < 115 for stick in now["sticks"]), 300)
     machine.power_cut()
     machine.boot()
     machine.wait_for("up again", lambda now: now["state"] == "Ready", BOOT_S)
