@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from .machine import Machine
+from .machine import BOOT_S, Machine
 
 BUILD = Path(__file__).parents[2] / "build/vm"
 
@@ -26,5 +26,6 @@ def machine(build: Path) -> Iterator[Machine]:
     layer.unlink(missing_ok=True)
     machine = Machine(build, layer)
     machine.boot()
+    machine.wait_for("the page after the boot", lambda now: now["state"] == "Ready", BOOT_S)
     yield machine
     machine.power_cut()

@@ -33,9 +33,8 @@ def stick(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_installed_machine_boots_to_ready(machine: Machine) -> None:
-    machine.wait_for("ready after the boot", lambda now: now["state"] == "Ready", BOOT_S)
+    machine.becomes("Ready")
     assert machine.run("systemctl is-system-running --wait", check=False).strip() == "running", machine.run("systemctl --failed")
-    assert "Ready" in machine.page()
 
 
 def test_it_was_installed_from_the_bundle_alone(machine: Machine, build: Path, tmp_path: Path) -> None:
@@ -135,7 +134,9 @@ def test_a_redactor_killed_in_the_middle_of_a_picture_loses_nothing(machine: Mac
         done; exit 1""").strip()
     machine.becomes("Safe to remove", 600)
     assert machine.run("pgrep -f [a]ppliance.redactor.process").strip() not in ("", killed)
-    assert "lost the redactor, try 1 of 3" in machine.run("journalctl -b -u anonbox --no-pager")
+    told = machine.run("journalctl -b -u anonbox --no-pager")
+    assert "lost the redactor, try 1 of 3" in told
+    assert "keeps failing" not in told, "once is not a call for help"
     assert sorted(machine.fetch("/var/lib/anonbox/done").values()) == good(ONE, TWO, THREE), "each once, none lost"
     assert len(machine.fetch("/var/lib/anonbox/out")) == 270
     assert machine.status()["refused_ever"] == 1, "the broken one, which is the same on every stick"
