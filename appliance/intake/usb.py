@@ -194,15 +194,18 @@ class Sticks:
 
     def _give_back(self, now: float) -> None:
         """Have the results of what was read written onto the stick they came from, or onto those that take results."""
-        for stick in self._plugged.values():
-            reader = stick.reader
-            if reader is None or stick.giveback is None or not reader.finished or stick.next_copy() is not None:
-                continue
+        read = [
+            (stick, stick.reader, stick.giveback)
+            for stick in self._plugged.values()
+            if stick.reader is not None and stick.giveback is not None and stick.reader.finished and stick.next_copy() is None
+        ]
+        for _, reader, _ in read:  # of all of them first, or one that takes results would look safe to remove for a moment
             self._released |= reader.numbers
+        for stick, reader, giveback in read:
             if self.usb.results == "stick":
-                stick.giveback.look(reader.numbers, now)
+                giveback.look(reader.numbers, now)
             elif reader.takes_results:
-                stick.giveback.look(self._released, now)
+                giveback.look(self._released, now)
             else:
                 stick.giveback = None
 
