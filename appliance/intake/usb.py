@@ -183,6 +183,8 @@ class Sticks:
         if plug.device == self.folder.stat().st_dev:  # not mounted, or not yet
             self._plugged[name] = _Plugged(self._number_of(f"{name} {now}"), "", plug, now)
             return
+        if not plug.is_present():  # pulled, and its mount goes in a moment
+            return
         identity = identify(plug.device) or f"{name} {now}"
         self._pulled.pop(identity, None)
         reader = Reader(plug, self.box, self.journal, self.wake, heeds_marker=self.usb.results == "second")

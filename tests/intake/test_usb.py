@@ -291,6 +291,16 @@ def test_the_journal_forgets_a_sighting_with_its_claim(tmp_path: Path) -> None:
     journal.close()
 
 
+def test_a_pulled_stick_whose_mount_is_still_there_is_no_new_stick(port: Port, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The kernel forgets the device at once, systemd unmounts it a moment later; a look may come in between."""
+    port.write(1, "a.jpg", b"jpeg a")
+    port.plug(1)
+    port.read()
+    monkeypatch.setattr(usb.Plug, "is_present", lambda plug: False)
+    port.rig.go(3)
+    assert (port.rig.look().state, port.rig.look().sticks) == ("Ready", ())
+
+
 def test_a_room_that_a_power_cut_brings_back_does_not_make_its_picture_unseen(port: Port) -> None:
     """That a room was given up is not synced; the picture was in done/ long before."""
     port.write(1, "a.jpg", b"jpeg a")
