@@ -16,8 +16,13 @@ from .sticks import pictures, sums
 
 pytestmark = [pytest.mark.vm, pytest.mark.timeout(1500)]
 OUT, DONE, AWAY = "/var/lib/anonbox/out", "/var/lib/anonbox/done", "Waiting for share"
-NEGOTIATE = b"\xfeSMB" + struct.pack("<H58x", 64) + struct.pack("<HHHHI16xQH", 36, 1, 1, 0, 0, 0, 0x0300)
-"""SMB 3.0's first request, which says that the client can sign and need not ([MS-SMB2] 2.2.3)."""
+NEGOTIATE = (
+    b"\xfeSMB"
+    + struct.pack("<H58x", 64)
+    + struct.pack("<HHHHI16xIHHH2x", 36, 1, 1, 0, 0, 104, 1, 0, 0x0311)
+    + struct.pack("<HHIHHH32x", 1, 38, 0, 1, 32, 1)
+)
+"""SMB 3.1.1's first request, which says that the client can sign and need not ([MS-SMB2] 2.2.3)."""
 
 
 def smb(machine: Machine, share: str, command: str, login: str = "nurse%secret") -> tuple[int, str]:
