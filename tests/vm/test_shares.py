@@ -121,7 +121,7 @@ def check(machine: Machine, hospital: Hospital, *sets: dict[str, bytes]) -> None
     kept = list(machine.fetch(DONE).values())
     assert [kept.count(original) for original in originals] == [1] * len(originals), "each once, none lost"
     delivered = machine.fetch(f"{hospital.SHARE}/out")
-    assert len(delivered) == len(set(delivered.values())) == len(originals)
+    assert len(delivered) == len(originals)
     last = max(delivered).partition("/")[0]
     machine.run("rm -rf /tmp/again && mkdir /tmp/again")
     machine.run(f"/opt/anonbox/current/bin/anonbox redact {DONE}/{last} --out /tmp/again", 600)
