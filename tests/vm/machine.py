@@ -142,7 +142,7 @@ class Machine:
 
     def fetch(self, folder: str) -> dict[str, str]:
         """Path below a folder of the machine -> SHA-256 of every file in it."""
-        lines = self.run(f"cd {folder} && find . -type f -print0 | xargs -0 -r sha256sum").splitlines()
+        lines = self.run(f"cd {folder} && find . -type f -exec sha256sum {{}} + || true").splitlines()
         return {line[66:].removeprefix("./"): line[:64] for line in lines}
 
 
