@@ -56,7 +56,7 @@ def test_an_update_that_fails_its_self_test_never_runs(machine: Machine, stick: 
     before = machine.run(f"{CURRENT}; systemctl show -P MainPID anonbox anonbox-page.socket anonbox-signal")
     code, said = update(machine, "blind")
     assert code != 0
-    assert "planted lines of text can still be seen" in said
+    assert "the network does not find the text of a drawn picture" in said
     assert "the self-test failed, see above; nothing was changed that runs" in said
     assert machine.run(f"{CURRENT}; systemctl show -P MainPID anonbox anonbox-page.socket anonbox-signal") == before
     assert machine.becomes("Safe to remove")["version"] == "0.1.0"
