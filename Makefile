@@ -31,12 +31,10 @@ test-train: $(TRAIN_VENV)/.train
 test-page: $(VENV)/.page
 	$(VENV)/bin/pytest -m browser tests/page
 
-# a whole machine in QEMU, with the box put there by its own installer; as root, a quarter of an hour and more on two cores
-test-vm: $(VENV)/.dev $(TRAIN_VENV)/.train
-	for tool in mmdebstrap qemu-system-x86_64 qemu-img mkfs.vfat mcopy; do command -v $$tool >/dev/null || missing=yes; done; \
-	[ -z "$$missing" ] || (apt-get update -qq && apt-get install -y -qq --no-install-recommends \
-		mmdebstrap qemu-system-x86 qemu-utils dosfstools mtools smbclient openssh-client </dev/null)
-	tests/vm/image.sh build/vm $(TRAIN_VENV)/bin/python
+# a whole machine in QEMU, with the box put there by its own installer; as root, some 25 minutes on two cores
+test-vm: $(VENV)/.vm
+	tests/vm/image.sh build/vm $(VENV)/bin/python
+	tests/vm/updates.sh build/vm $(VENV)/bin/python
 	$(VENV)/bin/pytest -m vm -x tests/vm
 
 # this machine becomes a box, or gets this version; what is there already stays (deploy/install.sh, deploy/uninstall.sh)
@@ -82,6 +80,13 @@ $(VENV)/.dev: $(VENV)/.box requirements/dev.lock
 $(VENV)/.page: $(VENV)/.dev requirements/page.lock tests/page/package-lock.json deploy/browser.sh deploy/node-packages.sh
 	$(VENV)/bin/python $(PIP) --require-hashes -r requirements/page.lock
 	deploy/browser.sh $(VENV)/page
+	touch $@
+
+$(VENV)/.vm: $(VENV)/.dev requirements/vm.lock
+	for tool in mmdebstrap qemu-system-x86_64 qemu-img mkfs.vfat mcopy smbclient ssh; do command -v $$tool >/dev/null || missing=yes; done; \
+	[ -z "$$missing" ] || (apt-get update -qq && apt-get install -y -qq --no-install-recommends \
+		mmdebstrap qemu-system-x86 qemu-utils dosfstools mtools smbclient openssh-client </dev/null)
+	$(VENV)/bin/python $(PIP) --require-hashes -r requirements/vm.lock
 	touch $@
 
 $(TRAIN_VENV)/.train: requirements/train.lock pyproject.toml
@@ -131,6 +136,7 @@ lock:
 	cd requirements && ../.venv-lock/bin/uv pip compile jetson.in -o jetson.lock -c box.lock $(LOCK)
 	cd requirements && ../.venv-lock/bin/uv pip compile train.in -o train.lock -c dev.lock $(LOCK)
 	cd requirements && ../.venv-lock/bin/uv pip compile page.in -o page.lock -c dev.lock $(LOCK)
+	cd requirements && ../.venv-lock/bin/uv pip compile vm.in -o vm.lock -c train.lock $(LOCK)
 	cd requirements && ../.venv-lock/bin/uv pip compile bench.in -o bench.lock -c train.lock --no-emit-package opencv-python $(LOCK)
 
 LOCK = --quiet --upgrade --universal --python-version 3.10 --generate-hashes --no-emit-index-url --no-header

@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import tarfile
 import tempfile
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from appliance.errors import AnonBoxError
 
@@ -37,13 +37,24 @@ def unpack(bundle: Path, into: Path) -> Path:
     """The bundle's one folder, below `into`. Raises BadBundle."""
     try:
         with tarfile.open(bundle) as archive:
-            archive.extractall(into, filter="data")
+            archive.extraction_filter = lambda member, _: _plain(member)  # Python before 3.11.4 has no filters and does not ask
+            for member in archive:
+                archive.extract(_plain(member), into)
     except (OSError, tarfile.TarError) as error:
         raise BadBundle(f"{bundle} cannot be unpacked: {error}") from error
     folders = list(into.iterdir())
     if len(folders) != 1 or not (folders[0] / "SHA256SUMS").is_file():
         raise BadBundle(f"{bundle} is no bundle: it must hold one folder with SHA256SUMS")
     return folders[0]
+
+
+def _plain(member: tarfile.TarInfo) -> tarfile.TarInfo:
+    """A folder or a file below the bundle, with harmless rights. Raises BadBundle: what is unpacked is not known to be signed yet."""
+    place = PurePosixPath(member.name)
+    if place.is_absolute() or ".." in place.parts or not (member.isdir() or member.isfile()):
+        raise BadBundle("it holds something else than files and folders of its own")
+    member.mode = 0o755 if member.isdir() else member.mode & 0o755
+    return member
 
 
 def check(folder: Path, signers: Path) -> None:

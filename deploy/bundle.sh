@@ -47,17 +47,32 @@ main() {
     ! is_jetson || "$scratch/trial/bin/python" -m pip --disable-pip-version-check install --quiet --no-index \
         --find-links "$scratch/$name/wheels" "$scratch/$name"/wheels/pycuda-*.whl
     say "the program's own wheel"
-    cp -r "$scratch/$name" "$scratch/source"
-    "$scratch/trial/bin/python" -m pip --disable-pip-version-check wheel --quiet --no-index --no-deps --no-build-isolation \
-        -w "$scratch/$name/wheels" "$scratch/source"
+    own_wheel "$scratch/$name" "$scratch/trial/bin/python"
     "$scratch/tools/bin/python" -m pip --disable-pip-version-check install --quiet --require-hashes -r "$here/requirements/bundle.lock"
     "$scratch/tools/bin/cyclonedx-py" environment --pyproject "$here/pyproject.toml" --output-reproducible \
         -o "$scratch/$name/sbom.cdx.json" "$scratch/trial/bin/python"
     say "checksums"
-    (cd "$scratch/$name" && find . -type f ! -name SHA256SUMS -print0 | LC_ALL=C sort -z | xargs -0 sha256sum >SHA256SUMS)
-    [ -z "$key" ] || ssh-keygen -q -Y sign -f "$key" -n anonbox-bundle "$scratch/$name/SHA256SUMS"
-    tar -C "$scratch" --sort=name --owner=0 --group=0 --numeric-owner --mtime=@946684800 -cf "$out/$name.tar" "$name"
+    seal "$scratch/$name" "$out/$name.tar" "$key"
     say "$out/$name.tar, $(du -h "$out/$name.tar" | cut -f1)$([ "$key" ] || echo ', not signed')"
 }
 
-main "$@"
+# own_wheel FOLDER PYTHON: the bundle's program as a wheel beside the others, by a Python that has what it is built with
+own_wheel() {
+    local source
+    source=$(mktemp -d)
+    cp -r "$1/." "$source"
+    "$2" -m pip --disable-pip-version-check wheel --quiet --no-index --no-deps --no-build-isolation -w "$1/wheels" "$source"
+    rm -rf "$source"
+}
+
+# seal FOLDER TAR KEY: checksums of all files of the bundle, signed where there is a key, and all of it in one file
+seal() {
+    rm -f "$1/SHA256SUMS.sig"
+    (cd "$1" && find . -type f ! -name SHA256SUMS -print0 | LC_ALL=C sort -z | xargs -0 sha256sum >SHA256SUMS)
+    [ -z "$3" ] || ssh-keygen -q -Y sign -f "$3" -n anonbox-bundle "$1/SHA256SUMS"
+    tar -C "${1%/*}" --sort=name --owner=0 --group=0 --numeric-owner --mtime=@946684800 -cf "$2" "${1##*/}"
+}
+
+if [ "${BASH_SOURCE[0]}" = "$0" ]; then
+    main "$@"
+fi

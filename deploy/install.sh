@@ -276,25 +276,27 @@ mount_shares() {
 
 start_or_go_back() {
     local before=$1
-    systemctl daemon-reload
-    udevadm control --reload
     systemctl restart systemd-journald
     ! systemctl is-enabled --quiet smbd 2>/dev/null || systemctl restart smbd
-    systemctl stop anonbox-page.service
-    systemctl restart anonbox-page.socket anonbox-results.path anonbox-signal.service anonbox-message.path
-    systemctl reset-failed anonbox.service 2>/dev/null || true
-    if systemctl restart anonbox.service; then
+    if start_all; then
         udevadm trigger --action=add --subsystem-match=block # sticks that are plugged in already
         return
     fi
     [ "$before" ] || fail "the daemon does not start: journalctl -u anonbox"
     say "this version does not start; back to $(basename "$before")"
     switch_to "$before"
-    systemctl daemon-reload
-    systemctl reset-failed anonbox.service
-    systemctl restart anonbox.service
-    systemctl stop anonbox-page.service
+    link_units "$before"
+    start_all || fail "the version before does not start any more either: journalctl -u anonbox"
     fail "the version before runs again; why this one did not: journalctl -u anonbox"
+}
+
+# everything of the version that the link names, and nothing of another; whether it runs
+start_all() {
+    systemctl daemon-reload && udevadm control --reload &&
+        systemctl stop anonbox-page.socket anonbox-page.service &&
+        systemctl restart anonbox-page.socket anonbox-results.path anonbox-signal.service anonbox-message.path || return
+    systemctl reset-failed anonbox.service 2>/dev/null || true
+    systemctl restart anonbox.service
 }
 
 # the version before stays, to go back to by hand; older ones go

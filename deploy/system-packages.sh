@@ -57,6 +57,10 @@ for need in $missing; do
     tesseract) package=tesseract-ocr ;;
     venv) package=$("$python" -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])') ;;
     esac
+    [ -n "$package" ] || {
+        echo "missing: $need, and apt-get knows no package for it; without network, install it first (libturbojpeg0, libjpeg62-turbo; Ubuntu: libturbojpeg, libjpeg-turbo8)" >&2
+        exit 1
+    }
     echo "installing $package" >&2
     # shellcheck disable=SC2086  # one package or several
     $root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $package >/dev/null

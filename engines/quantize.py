@@ -180,7 +180,7 @@ def _prune(model: ModelProto) -> None:
 
 def halved(model: ModelProto) -> ModelProto:
     """The model in FP16 and opset 19, Q/DQ scales and all; its ports keep their types."""
-    half = convert_float_to_float16(version_converter.convert_version(model, HALF_OPSET))
+    half: ModelProto = convert_float_to_float16(version_converter.convert_version(model, HALF_OPSET))
     onnx.checker.check_model(half, full_check=True)
     return half
 

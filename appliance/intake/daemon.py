@@ -103,7 +103,7 @@ class Daemon:
         self._watcher = Watcher(self._on_event)
         self._stopping = self._reread = self._closed = False
         self._sweep_at = self._pause_until = self._tidy_at = self._hold_until = self._ping_at = now
-        self._swept_at = -math.inf
+        self._swept_at = self._lost_at = -math.inf
         self._free = 0
         self._losses = 0
         self._inbox_fault = self._loss = ""
@@ -190,10 +190,13 @@ class Daemon:
         """A redactor that keeps failing gets growing pauses, or it would carry the whole drop folder into quarantine."""
         if is_ours(job, error):
             return
-        self._losses = 0 if isinstance(error, BadFile) else self._losses + 1
-        if self._losses > 1:
-            self._hold_until = now + min(2.0 ** (self._losses - 2), LONGEST_WAIT_S)
-            self._loss = describe(error)
+        if isinstance(error, BadFile):
+            self._losses = 0
+        elif job.started_at >= self._lost_at:  # what it had in its lanes when it was lost is lost with it, and is one loss
+            self._losses, self._lost_at = self._losses + 1, now
+            if self._losses > 1:
+                self._hold_until = now + min(2.0 ** (self._losses - 2), LONGEST_WAIT_S)
+                self._loss = describe(error)
 
     def _sweep(self, now: float) -> None:
         if now < self._sweep_at and not (self._event.is_set() and now >= self._pause_until):

@@ -149,10 +149,11 @@ class Journal:
         return Number(*row) if row else None
 
     def forget(self, number: Number) -> None:
-        """Take a claim back whose file never left the drop folder; its number is free again."""
+        """Take a claim back whose file never left the drop folder; its number is free again. One that is past that stays as it is."""
         with self._transaction() as db:
-            db.execute("DELETE FROM picture WHERE exam = ? AND number = ? AND state = 'claimed'", (number.exam, number.picture))
-            db.execute("DELETE FROM seen WHERE exam = ? AND number = ?", (number.exam, number.picture))
+            row = (number.exam, number.picture)
+            if db.execute("DELETE FROM picture WHERE exam = ? AND number = ? AND state = 'claimed'", row).rowcount:
+                db.execute("DELETE FROM seen WHERE exam = ? AND number = ?", row)
             db.execute("DELETE FROM exam WHERE number = ? AND NOT EXISTS (SELECT 1 FROM picture WHERE exam = exam.number)", (number.exam,))
 
     def published(self, number: Number, at: float) -> None:

@@ -183,6 +183,8 @@ class Sticks:
         if plug.device == self.folder.stat().st_dev:  # not mounted, or not yet
             self._plugged[name] = _Plugged(self._number_of(f"{name} {now}"), "", plug, now)
             return
+        if not plug.is_present():  # pulled, and its mount goes in a moment
+            return
         identity = identify(plug.device) or f"{name} {now}"
         self._pulled.pop(identity, None)
         reader = Reader(plug, self.box, self.journal, self.wake, heeds_marker=self.usb.results == "second")
@@ -194,15 +196,18 @@ class Sticks:
 
     def _give_back(self, now: float) -> None:
         """Have the results of what was read written onto the stick they came from, or onto those that take results."""
-        for stick in self._plugged.values():
-            reader = stick.reader
-            if reader is None or stick.giveback is None or not reader.finished or stick.next_copy() is not None:
-                continue
+        read = [
+            (stick, stick.reader, stick.giveback)
+            for stick in self._plugged.values()
+            if stick.reader is not None and stick.giveback is not None and stick.reader.finished and stick.next_copy() is None
+        ]
+        for _, reader, _ in read:  # of all of them first, or one that takes results would look safe to remove for a moment
             self._released |= reader.numbers
+        for stick, reader, giveback in read:
             if self.usb.results == "stick":
-                stick.giveback.look(reader.numbers, now)
+                giveback.look(reader.numbers, now)
             elif reader.takes_results:
-                stick.giveback.look(self._released, now)
+                giveback.look(self._released, now)
             else:
                 stick.giveback = None
 

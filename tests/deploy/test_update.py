@@ -95,3 +95,24 @@ def test_a_name_that_leads_out_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BadBundle):
         unpack(tmp_path / "evil.tar", tmp_path / "into")
     assert not (tmp_path / "outside").exists()
+
+
+@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.FIFOTYPE])
+def test_nothing_but_files_and_folders_is_unpacked(tmp_path: Path, kind: bytes) -> None:
+    member = tarfile.TarInfo("anonbox-1/odd")
+    member.type, member.linkname = kind, "/etc/passwd"
+    with tarfile.open(tmp_path / "odd.tar", "w") as archive:
+        archive.addfile(member)
+    (tmp_path / "into").mkdir()
+    with pytest.raises(BadBundle):
+        unpack(tmp_path / "odd.tar", tmp_path / "into")
+    assert list((tmp_path / "into").iterdir()) == []
+
+
+def test_a_bundle_is_unpacked_where_python_has_no_filters(bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Debian 12 has Python 3.11.2, whose extractall takes no filter; what is unpacked has no right to be another user."""
+    monkeypatch.setattr(tarfile.TarFile, "extractall", None)
+    (bundle.folder / "README.md").chmod(0o6755)
+    (tmp_path / "into").mkdir()
+    folder = unpack(bundle.pack(), tmp_path / "into")
+    assert (folder / "README.md").stat().st_mode & 0o7777 == 0o755

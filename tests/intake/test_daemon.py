@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 
+from appliance.errors import DeviceLost
 from appliance.intake import folders as folders_module
 from appliance.status.silhouette import Silhouette
 from appliance.status.snapshot import Batch, Refused
@@ -230,3 +231,24 @@ def test_the_work_in_hand_is_counted_from_idle_to_idle(make_rig: MakeRig) -> Non
     rig.restart()
     rig.go()
     assert rig.look().batch is None
+
+
+def test_what_a_redactor_had_in_its_lanes_when_it_died_is_one_loss(make_rig: MakeRig) -> None:
+    lost: set[bytes] = set()
+
+    def dies_once(content: bytes, alone: bool) -> Report:
+        if content not in lost:
+            lost.add(content)
+            raise DeviceLost("redactor", "it died")
+        return report()
+
+    rig = make_rig(ScriptedRedactor(dies_once, lanes=3))
+    rig.start()
+    for name in ("a", "b", "c"):
+        rig.drop(f"{name}.jpg", b"jpeg " + name.encode())
+    states = []
+    for _ in range(20):
+        rig.go(1)
+        states.append(rig.look().state)
+    assert "Needs attention" not in states
+    assert len(rig.files("out")) == 3

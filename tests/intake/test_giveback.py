@@ -217,3 +217,22 @@ def test_a_stick_that_is_not_mounted_is_not_written(desk: Callable[[str], Desk])
 def test_results_cannot_go_to_a_share_and_to_a_stick() -> None:
     with pytest.raises(BadConfig, match="choose one of the two"):
         parse({"usb": {"results": "stick"}, "shares": {"out": "//a/b"}})
+
+
+def test_neither_stick_looks_safe_to_remove_before_the_second_has_the_results(desk: Callable[[str], Desk]) -> None:
+    """The one that takes results was plugged in first."""
+    port = desk("second")
+    port.write(2, "AnonBox-results/for results", b"")
+    port.plug(2, "sda1")
+    port.settled("safe to remove")
+    port.write(1, "a.jpg", b"jpeg one")
+    port.plug(1, "sdb1")
+    early: list[str] = []
+
+    def until() -> bool:
+        is_safe = port.states() == ["safe to remove"] * 2
+        early.extend(port.states() if is_safe and not port.results("sda1") else ())
+        return is_safe and len(port.results("sda1")) == 1
+
+    port.go(until)
+    assert early == []

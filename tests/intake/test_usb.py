@@ -291,6 +291,30 @@ def test_the_journal_forgets_a_sighting_with_its_claim(tmp_path: Path) -> None:
     journal.close()
 
 
+def test_a_pulled_stick_whose_mount_is_still_there_is_no_new_stick(port: Port, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The kernel forgets the device at once, systemd unmounts it a moment later; a look may come in between."""
+    port.write(1, "a.jpg", b"jpeg a")
+    port.plug(1)
+    port.read()
+    monkeypatch.setattr(usb.Plug, "is_present", lambda plug: False)
+    port.rig.go(3)
+    assert (port.rig.look().state, port.rig.look().sticks) == ("Ready", ())
+
+
+def test_a_room_that_a_power_cut_brings_back_does_not_make_its_picture_unseen(port: Port) -> None:
+    """That a room was given up is not synced; the picture was in done/ long before."""
+    port.write(1, "a.jpg", b"jpeg a")
+    port.plug(1)
+    port.read()
+    port.pull()
+    (port.rig.config.folders.state / "work/E000001-0001").mkdir()
+    port.rig.restart()
+    port.plug(1)
+    (stick,) = port.read()
+    assert (stick.already_done, stick.total) == (1, 1)
+    assert port.rig.files("work") == {}
+
+
 def test_identity_comes_from_udev(tmp_path: Path) -> None:
     (tmp_path / "b8:1").write_text("S:disk/by-label/MUSTERMANN\nE:ID_FS_UUID=12AB-34CD\nE:ID_FS_LABEL=MUSTERMANN\nE:ID_SERIAL=x_0:0\n")
     assert usb.identify(os.makedev(8, 1), tmp_path) == "12AB-34CD/x_0:0"

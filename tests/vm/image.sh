@@ -1,21 +1,26 @@
 #!/usr/bin/env bash
 # image.sh FOLDER PYTHON: makes a Debian machine with the box on it, put there by the box's own installer from a bundle, with no network.
 # It is installed twice, and the second time must change nothing. FOLDER/disk.raw, vmlinuz, initrd.img and key, an SSH key for root. The
-# bare Debian is kept in FOLDER/base.tar. Root only.
-# PYTHON is one that has the package onnx, for network.py.
+# bare Debian is kept in FOLDER/base-*.tar, by what is in it. Root only.
+# PYTHON is one with this program and the package onnx, for network.py.
 set -euo pipefail
 here=$(cd "$(dirname "$0")/../.." && pwd)
-onnx=$(realpath -s "$2")
+python=$(realpath -s "$2")
 mkdir -p "$1" && cd "$1"
 packages=linux-image-amd64,systemd,systemd-sysv,udev,dbus,kmod,iproute2,openssh-server,python3,python3-venv,libturbojpeg0,libjpeg62-turbo,samba,smbclient
 packages=$packages,cifs-utils,util-linux,e2fsprogs,dosfstools,procps,bsdutils,ca-certificates
-[ -e base.tar ] || mmdebstrap --variant=minbase --include="$packages" --aptopt='Acquire::Languages "none"' \
-    --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/locale/*' --dpkgopt='path-exclude=/usr/share/man/*' \
-    bookworm base.tar </dev/null
+base=base-$(md5sum <<<"$packages" | cut -c 1-8).tar
+if [ ! -e "$base" ]; then
+    rm -f base*.tar
+    mmdebstrap --variant=minbase --include="$packages" --aptopt='Acquire::Languages "none"' \
+        --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/locale/*' --dpkgopt='path-exclude=/usr/share/man/*' \
+        bookworm .part.tar </dev/null
+    mv .part.tar "$base"
+fi
 [ -e key ] || ssh-keygen -q -t ed25519 -N '' -f key
 rm -rf root bundle
 mkdir root bundle
-tar -xf base.tar -C root
+tar -xf "$base" -C root
 "$here/deploy/bundle.sh" --sign key bundle
 tar -xf bundle/*.tar -C root/root
 
@@ -28,6 +33,12 @@ printf 'anonbox %s\n' "$(cut -d' ' -f1-2 key.pub)" >root/etc/anonbox/update-sign
 echo anonbox >root/etc/hostname
 echo '127.0.0.1 localhost anonbox' >root/etc/hosts
 echo '/dev/vda / ext4 defaults 0 1' >root/etc/fstab
+# what is on the machine and does not come and go by itself: an uninstall with --purge leaves all as it was before
+cat >root/root/files <<'EOF'
+find /etc /opt /usr /var -xdev \( -name __pycache__ -o -path '/var/log' -o -path '/var/cache' -o -path '/var/tmp' -o -path '/var/lib/systemd' \
+    -o -path '/var/lib/samba' -o -path '/etc/*passwd*' -o -path '/etc/*group*' -o -path '/etc/*shadow*' -o -path '/etc/sub?id*' \) -prune -o \
+    \( -type d -printf '%p %y %m %u %g\n' -o -printf '%p %y %m %u %g %s %l\n' \) | sort
+EOF
 
 # emulated, everything takes minutes: an initrd that loads what the disk needs and no more, no patience that ends, nothing that is not asked for
 mkdir -p root/etc/systemd/system.conf.d
@@ -43,6 +54,7 @@ unshare --net chroot root /bin/sh -euc '
     systemctl -q enable systemd-networkd ssh
     systemctl -q mask apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer e2scrub_reap fstrim.timer \
         getty.target nmbd samba-ad-dc systemd-networkd-wait-online systemd-pstore
+    sh /root/files >/root/files.before
     /root/anonbox-*/deploy/install.sh
     installed() { find /etc /opt/anonbox /usr/local /var/lib/anonbox -path "*/__pycache__" -prune -o -printf "%p %y %m %u %g %l %s\n" | sort; }
     installed >/tmp/once
@@ -52,9 +64,9 @@ unshare --net chroot root /bin/sh -euc '
     printf "secret\nsecret\n" | smbpasswd -s -a nurse >/dev/null'
 umount -R -l root/proc root/sys root/dev
 trap - EXIT
-"$onnx" "$here/tests/vm/network.py" "$(echo root/opt/anonbox/versions/*/lib/python3*/site-packages/engines/weights)"
+"$python" "$here/tests/vm/network.py" "$(echo root/opt/anonbox/versions/*/lib/python3*/site-packages/engines/weights)"
 cp root/boot/vmlinuz-* vmlinuz
 cp root/boot/initrd.img-* initrd.img
 rm -f disk.raw
-truncate -s 3G disk.raw
+truncate -s 4G disk.raw
 mkfs.ext4 -q -F -d root disk.raw

@@ -15,6 +15,8 @@ from typing import Any
 BOOT_S = 900.0
 """Emulated, on two busy cores."""
 
+SETTINGS = "/etc/anonbox/anonbox.toml"
+
 
 def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -78,7 +80,7 @@ class Machine:
     def plug(self, name: str, image: Path) -> None:
         file = {"driver": "file", "filename": str(image)}
         self.tell("blockdev-add", driver="raw", **{"node-name": f"node-{name}", "file": file})
-        self.tell("device_add", driver="usb-storage", id=name, drive=f"node-{name}", removable=True, bus="usb.0")
+        self.tell("device_add", driver="usb-storage", id=name, drive=f"node-{name}", serial=image.stem, removable=True, bus="usb.0")
 
     def pull(self, name: str) -> None:
         """Without a word to the machine, as a hand does."""
@@ -116,19 +118,31 @@ class Machine:
         until(look, limit_s, what, lambda: str({key: last.get(key) for key in ("state", "detail", "sticks", "waiting", "working")}))
         return last
 
-    def run(self, command: str, limit_s: float = 300.0, check: bool = True) -> str:
+    def becomes(self, state: str, limit_s: float = 300.0) -> dict[str, Any]:
+        """Wait until the page says so, to a program and to a person."""
+        now = self.wait_for(state, lambda now: now["state"] == state, limit_s)
+        assert state in self.page()
+        return now
+
+    def configure(self, settings: str, state: str = "Ready") -> None:
+        """Add these to the settings that the image has, in place of what was added before, and start the box anew, into that state."""
+        self.run(f"[ -e {SETTINGS}.image ] || cp {SETTINGS} {SETTINGS}.image; cat {SETTINGS}.image - >{SETTINGS}", stdin=settings)
+        self.run("systemctl restart anonbox", BOOT_S)
+        self.becomes(state)
+
+    def run(self, command: str, limit_s: float = 300.0, check: bool = True, stdin: str = "") -> str:
         """In a root shell of the machine."""
         options = ["StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "LogLevel=ERROR", "ConnectTimeout=30"]
         flags = [word for option in options for word in ("-o", option)]
         login = ["ssh", "-i", str(self.folder / "key"), "-p", str(self.ssh_port), *flags, "root@127.0.0.1"]
-        result = subprocess.run([*login, command], capture_output=True, text=True, timeout=limit_s, check=False)
+        result = subprocess.run([*login, command], input=stdin, capture_output=True, text=True, timeout=limit_s, check=False)
         if check and result.returncode:
             raise AssertionError(f"{command}: {result.returncode}\n{result.stdout}{result.stderr}")
         return result.stdout
 
     def fetch(self, folder: str) -> dict[str, str]:
         """Path below a folder of the machine -> SHA-256 of every file in it."""
-        lines = self.run(f"cd {folder} && find . -type f -print0 | xargs -0 -r sha256sum").splitlines()
+        lines = self.run(f"cd {folder} && find . -type f -exec sha256sum {{}} + || true").splitlines()
         return {line[66:].removeprefix("./"): line[:64] for line in lines}
 
 
