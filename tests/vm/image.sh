@@ -18,7 +18,7 @@ if [ ! -e "$base" ]; then
     mv .part.tar "$base"
 fi
 [ -e key ] || ssh-keygen -q -t ed25519 -N '' -f key
-rm -rf root bundle
+rm -rf --one-file-system root bundle # a run that was killed may have left the mounts below
 mkdir root bundle
 tar -xf "$base" -C root
 "$here/deploy/bundle.sh" --sign key bundle

@@ -25,10 +25,10 @@ NEGOTIATE = (
 """SMB 3.1.1's first request, which says that the client can sign and need not ([MS-SMB2] 2.2.3)."""
 
 
-def smb(machine: Machine, share: str, command: str, login: str = "nurse%secret") -> tuple[int, str]:
-    """Exit code of smbclient, and what it said. login : "" is nobody"""
+def smb(machine: Machine, share: str, command: str, login: str = "nurse%secret", dialect: str = "SMB3_11") -> tuple[int, str]:
+    """Exit code of smbclient, and what it said. login : "" is nobody; dialect : the newest that it offers"""
     who = ["-U", login] if login else ["-N"]
-    words = ["smbclient", "-p", str(machine.smb_port), "-m", "SMB3", *who, f"//127.0.0.1/{share}", "-c", command]
+    words = ["smbclient", "-p", str(machine.smb_port), "-m", dialect, *who, f"//127.0.0.1/{share}", "-c", command]
     result = subprocess.run(words, capture_output=True, text=True, timeout=120, check=False)
     return result.returncode, result.stdout + result.stderr
 
@@ -84,14 +84,14 @@ def test_what_the_box_does_not_let_happen(machine: Machine, share: str, command:
 
 
 def test_whoever_does_not_sign_is_not_served(machine: Machine) -> None:
-    """The server's first answer says that it signs, and that it wants all others to; older dialects are not spoken."""
+    """The server's first answer says that it signs, and that it wants all others to; no dialect before SMB 3.0 is spoken."""
     with socket.create_connection(("127.0.0.1", machine.smb_port), timeout=60) as line:
         line.sendall(len(NEGOTIATE).to_bytes(4, "big") + NEGOTIATE)
         answer = line.recv(4096)[4:]
     assert (answer[:4], answer[8:12]) == (b"\xfeSMB", bytes(4))
     assert answer[66] & 2, "SMB2_NEGOTIATE_SIGNING_REQUIRED"
-    words = ["smbclient", "-p", str(machine.smb_port), "-m", "SMB2_10", "-U", "nurse%secret", "//127.0.0.1/out", "-c", "ls"]
-    assert subprocess.run(words, capture_output=True, timeout=120, check=False).returncode
+    assert smb(machine, "out", "ls", dialect="SMB2_10")[0]
+    assert not smb(machine, "out", "ls", dialect="SMB3_00")[0]
 
 
 @pytest.fixture(scope="module")
