@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+import subprocess
 import sys
 import time
 from dataclasses import replace
@@ -153,3 +154,18 @@ def test_a_second_box_leaves_the_page_of_the_first_alone(tmp_path: Path) -> None
         assert snapshot.read(path, 0.0).state == "Working"
     finally:
         box.close()
+
+
+def test_a_childs_processor_time_is_known_where_proc_hides_it() -> None:
+    """In a mount namespace without /proc, as ProtectProc=invisible is for a process that may not be looked into."""
+    look = (
+        "import subprocess, sys; from appliance.pulse import cpu_s; child = subprocess.Popen([sys.executable, '-c', 'input()'], stdin=-1)"
+    )
+    look += "; sys.stdin.read(); print(cpu_s(child.pid)); child.kill(); child.wait()"
+    hidden = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", 'mount -t tmpfs none /proc && exec "$0" "$@"']
+    found = subprocess.run([*hidden, sys.executable, "-c", look], input="", capture_output=True, text=True, check=False)
+    if "unshare:" in found.stderr or "mount:" in found.stderr:
+        pytest.skip(f"no namespaces here: {found.stderr.strip()}")
+    assert float(found.stdout) >= 0, found.stderr
+    with pytest.raises(OSError, match="No such process"):
+        pulse.cpu_s(2**22 + 1)
