@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from .machine import BOOT_S, Machine
+from .machine import BOOT_S, SETTINGS, Machine, until
 from .sticks import contents, make_stick, sums
 
 pytestmark = [pytest.mark.vm, pytest.mark.timeout(1500)]
@@ -151,3 +151,16 @@ def test_a_stopped_daemon_is_started_anew_by_the_watchdog(machine: Machine) -> N
     machine.becomes("Ready")
     assert machine.run("systemctl show -P MainPID anonbox").strip() not in ("0", old)
     assert "Watchdog timeout" in machine.run("journalctl -b -u anonbox --no-pager")
+
+
+def test_a_wrong_setting_is_told_with_its_key_until_it_is_right(machine: Machine) -> None:
+    """By the page and to whoever sends messages; the daemon does not start with it, and is not tried over and over."""
+    units = "anonbox-page anonbox-signal"
+    machine.run(f"cp -p {SETTINGS} /root/right; printf '[signal]\\nsoond = 1\\n' >>{SETTINGS}")
+    machine.run(f"systemctl restart {units}; ! systemctl restart anonbox")
+    machine.wait_for("what is wrong", lambda now: now["state"] == "Needs attention" and "signal.soond" in now["detail"], 120)
+    assert "signal.soond" in machine.page()
+    until(lambda: "Needs attention" in machine.run("cat /run/anonbox-signal/state", check=False), 180, "a message is asked for")
+    assert machine.run("systemctl show -P ExecMainStatus,NRestarts anonbox").split() == ["78", "0"]
+    machine.run(f"mv /root/right {SETTINGS}; systemctl restart anonbox {units}", BOOT_S)
+    machine.becomes("Ready")
