@@ -127,7 +127,7 @@ class Machine:
     def configure(self, settings: str, state: str = "Ready") -> None:
         """Add these to the settings that the image has, in place of what was added before, and start the box anew, into that state."""
         self.run(f"[ -e {SETTINGS}.image ] || cp {SETTINGS} {SETTINGS}.image; cat {SETTINGS}.image - >{SETTINGS}", stdin=settings)
-        self.run("systemctl restart anonbox", BOOT_S)
+        self.run("systemctl reset-failed anonbox; systemctl restart anonbox", BOOT_S)  # or it was started too often for systemd
         self.becomes(state)
 
     def run(self, command: str, limit_s: float = 300.0, check: bool = True, stdin: str = "") -> str:

@@ -162,5 +162,5 @@ def test_a_wrong_setting_is_told_with_its_key_until_it_is_right(machine: Machine
     assert "signal.soond" in machine.page()
     until(lambda: "Needs attention" in machine.run("cat /run/anonbox-signal/state", check=False), 180, "a message is asked for")
     assert machine.run("systemctl show -p ExecMainStatus -p NRestarts anonbox").split() == ["NRestarts=0", "ExecMainStatus=78"]
-    machine.run(f"mv /root/right {SETTINGS}; systemctl restart anonbox {units}", BOOT_S)
+    machine.run(f"mv /root/right {SETTINGS}; systemctl reset-failed anonbox; systemctl restart anonbox {units}", BOOT_S)
     machine.becomes("Ready")
