@@ -64,6 +64,7 @@ class Led:
     def show(self, state: State) -> None:
         on, off = BLINKING[state]
         if on and off:
+            self._write("brightness", "0")  # where the kernel cannot blink it, it must not go on telling the state of before
             self._write("trigger", "timer")
             self._write("delay_on", str(on))
             self._write("delay_off", str(off))

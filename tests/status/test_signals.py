@@ -61,6 +61,17 @@ def test_every_state_has_a_pattern_and_the_urgent_ones_are_unlike_all_others(led
     assert read(leds)[0] == "heartbeat", "as it was before"
 
 
+def test_a_led_that_cannot_blink_goes_dark_instead_of_telling_the_state_of_before(leds: Path) -> None:
+    led = signals.find_led("board:green:status", leds)
+    assert led is not None
+    led.show("Ready")
+    (leds / "board:green:status/delay_on").unlink()
+    (leds / "board:green:status/delay_on").mkdir()
+    with pytest.raises(OSError, match="directory"):
+        led.show("Needs attention")
+    assert (leds / "board:green:status/brightness").read_text() == "0"
+
+
 class Watch:
     def __init__(self, folder: Path, led: signals.Led | None) -> None:
         self.path, self.note, self.now, self.led = folder / "status.json", folder / "state", 1000.0, led

@@ -1,4 +1,4 @@
-"""A hospital's file server inside the machine: a second samba with a network, and a cable, of its own."""
+"""A hospital's file server inside the machine: a second samba, or NFS, with a network, and a cable, of its own."""
 
 from __future__ import annotations
 
@@ -37,6 +37,7 @@ ip addr add 10.77.0.1/24 dev hospital0
 ip link set hospital0 up
 ip netns exec hospital ip addr add 10.77.0.2/24 dev server0
 ip netns exec hospital ip link set server0 up
+ip netns exec hospital ip link set lo up
 echo 10.77.0.2 files.example >>/etc/hosts
 """
 
@@ -44,6 +45,20 @@ SETTINGS = """
 [shares]
 inbox = "//files.example/endoscopy/in"
 out = "//files.example/endoscopy/out"
+"""
+
+
+NFS_SERVER = """
+mount -t nfsd nfsd /proc/fs/nfsd
+exportfs -o rw,sync,no_subtree_check,all_squash,anonuid=$(id -u hospital),anongid=$(id -g hospital) '*:/srv/hospital/share'
+rpc.nfsd --no-nfs-version 3 --no-udp --grace-time 10 --lease-time 10 4
+exec rpc.mountd --foreground --no-nfs-version 3
+"""
+
+NFS_SETTINGS = """
+[shares]
+inbox = "files.example:/srv/hospital/share/in"
+out = "files.example:/srv/hospital/share/out"
 """
 
 
@@ -60,6 +75,12 @@ class Hospital:
     def serve(self) -> None:
         smbd = "smbd --foreground --no-process-group -s /srv/hospital/smb.conf"
         self._machine.run(f"systemd-run -q --collect --unit hospital -p NetworkNamespacePath=/run/netns/hospital {smbd}")
+
+    def serve_by_nfs(self) -> None:
+        """NFS 4 alone, in place of samba; it takes whoever comes for its own user."""
+        self._machine.run("systemctl stop hospital; cat >/srv/hospital/nfs", stdin=NFS_SERVER)
+        properties = "-p NetworkNamespacePath=/run/netns/hospital -p PrivateMounts=yes"
+        self._machine.run(f"systemd-run -q --collect --unit hospital-nfs {properties} sh -e /srv/hospital/nfs")
 
     def crash(self, left: int) -> None:
         """Every process of the server at once, in the middle of whatever it does. left : as soon as no more pictures wait on the share"""

@@ -8,7 +8,7 @@ here=$(cd "$(dirname "$0")/../.." && pwd)
 python=$(realpath -s "$2")
 mkdir -p "$1" && cd "$1"
 packages=linux-image-amd64,systemd,systemd-sysv,udev,dbus,kmod,iproute2,openssh-server,python3,python3-venv,libturbojpeg0,libjpeg62-turbo,samba,smbclient
-packages=$packages,cifs-utils,util-linux,e2fsprogs,dosfstools,procps,bsdutils,ca-certificates
+packages=$packages,cifs-utils,nfs-common,nfs-kernel-server,alsa-utils,util-linux,e2fsprogs,dosfstools,procps,bsdutils,ca-certificates
 base=base-$(md5sum <<<"$packages" | cut -c 1-8).tar
 if [ ! -e "$base" ]; then
     rm -f base*.tar
@@ -36,7 +36,7 @@ echo '/dev/vda / ext4 defaults 0 1' >root/etc/fstab
 # what is on the machine and does not come and go by itself: an uninstall with --purge leaves all as it was before
 cat >root/root/files <<'EOF'
 find /etc /opt /usr /var -xdev \( -name __pycache__ -o -path '/var/log' -o -path '/var/cache' -o -path '/var/tmp' -o -path '/var/lib/systemd' \
-    -o -path '/var/lib/samba' -o -path '/etc/*passwd*' -o -path '/etc/*group*' -o -path '/etc/*shadow*' -o -path '/etc/sub?id*' \) -prune -o \
+    -o -path '/var/lib/samba' -o -path '/var/lib/nfs' -o -path '/etc/*passwd*' -o -path '/etc/*group*' -o -path '/etc/*shadow*' -o -path '/etc/sub?id*' \) -prune -o \
     \( -type d -printf '%p %y %m %u %g\n' -o -printf '%p %y %m %u %g %s %l\n' \) | sort
 EOF
 
@@ -53,7 +53,7 @@ unshare --net chroot root /bin/sh -euc '
     update-initramfs -u
     systemctl -q enable systemd-networkd ssh
     systemctl -q mask apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer e2scrub_reap fstrim.timer \
-        getty.target nmbd samba-ad-dc systemd-networkd-wait-online systemd-pstore
+        getty.target nmbd samba-ad-dc nfs-server nfs-blkmap rpcbind.service rpcbind.socket systemd-networkd-wait-online systemd-pstore
     sh /root/files >/root/files.before
     /root/anonbox-*/deploy/install.sh
     installed() { find /etc /opt/anonbox /usr/local /var/lib/anonbox -path "*/__pycache__" -prune -o -printf "%p %y %m %u %g %l %s\n" | sort; }

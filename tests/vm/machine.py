@@ -24,10 +24,13 @@ def free_port() -> int:
 
 
 class Machine:
-    """folder : what image.sh made; the disk is not written to, but a copy-on-write layer over it, `layer`."""
+    """folder : what image.sh made; the disk is not written to, but a copy-on-write layer over it, `layer`.
+
+    sound : what its sound card played since it booted, a WAV file
+    """
 
     def __init__(self, folder: Path, layer: Path) -> None:
-        self.folder, self.layer = folder, layer
+        self.folder, self.layer, self.sound = folder, layer, layer.with_suffix(".wav")
         self.page_port, self.ssh_port, self.smb_port = free_port(), free_port(), free_port()
         if not layer.exists():
             disk = folder.resolve() / "disk.raw"
@@ -50,10 +53,12 @@ class Machine:
             "netdev": f"user,id=net,restrict=on,{forwards}",
             "serial": f"file:{self.layer.with_suffix('.log')}",
             "qmp": f"unix:{monitor},server=on,wait=off",
+            "audiodev": f"wav,id=sound,path={self.sound}",
             "display": "none",
         }
         command = ["qemu-system-x86_64", *(str(word) for name, value in options.items() for word in (f"-{name}", value))]
-        self.process = subprocess.Popen([*command, "-device", "virtio-net-pci,netdev=net", "-device", "qemu-xhci,id=usb"])
+        devices = ["virtio-net-pci,netdev=net", "qemu-xhci,id=usb", "intel-hda", "hda-output,audiodev=sound,mixer=off"]
+        self.process = subprocess.Popen([*command, *(word for device in devices for word in ("-device", device))])
         until(lambda: monitor.exists(), 20, "QEMU started")
         self.monitor = socket.socket(socket.AF_UNIX)
         self.monitor.connect(str(monitor))

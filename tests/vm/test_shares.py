@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from .hospital import SETTINGS, Hospital
+from .hospital import NFS_SETTINGS, SETTINGS, Hospital
 from .machine import Machine
 from .sticks import pictures, sums
 
@@ -130,7 +130,7 @@ def check(machine: Machine, hospital: Hospital, *sets: dict[str, bytes]) -> None
     assert here == sorted(machine.fetch("/tmp/again").values()), "what was delivered is what the box made"
 
 
-FIRST, SECOND, THIRD = pictures(80, 12), pictures(120), pictures(160)
+FIRST, SECOND, THIRD, FOURTH = pictures(80, 12), pictures(120), pictures(160), pictures(180)
 
 
 def test_a_hospitals_shares_are_mounted_and_served(machine: Machine, hospital: Hospital) -> None:
@@ -178,3 +178,24 @@ def test_a_cable_that_is_cut_is_waited_for(machine: Machine, hospital: Hospital)
     check(machine, hospital, FIRST, SECOND, THIRD)
     restarts = machine.run("systemctl show -P NRestarts anonbox").strip()
     assert restarts == "0", "a share that hangs holds up nothing, the watchdog least of all"
+
+
+def test_the_same_by_nfs(machine: Machine, hospital: Hospital) -> None:
+    """Other shares in the settings, the installer once more; then the cable again."""
+    hospital.serve_by_nfs()
+    machine.configure(NFS_SETTINGS, AWAY)
+    machine.run("/root/anonbox-*/deploy/install.sh", 900)
+    machine.becomes("Ready")
+    mounts = [line.split() for line in machine.run("cat /proc/mounts").splitlines() if "/run/anonbox/shares/" in line]
+    shares = [(kind, options) for _, _, kind, options, *_ in mounts if kind != "autofs"]
+    assert [kind for kind, _ in shares] == ["nfs4", "nfs4"]
+    assert all("nosuid,nodev,noexec" in options and "soft" in options for _, options in shares)
+    done = machine.status()["done_ever"]
+    hospital.put("fourth", FOURTH)
+    hospital.cut(left=20)
+    machine.becomes(AWAY, 120)
+    left = hospital.waiting()
+    assert left > 0
+    hospital.mend()
+    all_arrived(machine, done + len(FOURTH))
+    check(machine, hospital, FIRST, SECOND, THIRD, FOURTH)

@@ -1,0 +1,101 @@
+"""Sticks with other file systems than FAT: exFAT and ext4 are read and written to as FAT is, any other is told and left alone."""
+
+from __future__ import annotations
+
+import base64
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from .machine import Machine
+from .sticks import contents, sums
+from .test_results import RESULT, mounts, new_results
+
+pytestmark = [pytest.mark.vm, pytest.mark.timeout(1500)]
+HERE = "/run/anonbox/usb/sd*"
+
+
+def safe_to_remove(machine: Machine, name: str, stick: Path) -> dict[str, object]:
+    """Plug it in and wait; what the page says of it then."""
+    machine.plug(name, stick)
+    machine.wait_for("the stick on the page", lambda now: bool(now["sticks"]), 120)
+    seen: dict[str, object] = machine.becomes("Safe to remove", 600)["sticks"][0]
+    assert mounts(machine) == ["ro"]
+    return seen
+
+
+def taken(machine: Machine, name: str) -> None:
+    machine.pull(name)
+    machine.wait_for("no stick", lambda now: now["state"] == "Ready" and not now["sticks"])
+
+
+def check_results(machine: Machine, before: dict[str, str], own: dict[str, bytes]) -> None:
+    """What was on the stick is as it was, and beside it are the very results that this stick brought into out/."""
+    found = machine.fetch(HERE)
+    results = new_results(machine, before)
+    assert len(results) == 30
+    given = {name: found.pop(name) for name in list(found) if RESULT.fullmatch(name)}
+    assert sorted(given.values()) == results
+    assert sorted(found) == sorted(own)
+    assert sorted(found.values()) == sums(own.values())
+
+
+def test_exfat(machine: Machine, tmp_path: Path) -> None:
+    """Formatted here, filled by the machine itself, as nothing here can write it without a mount."""
+    machine.configure('[usb]\nresults = "stick"\n')
+    stick, own, before = tmp_path / "exfat.img", contents(200), machine.fetch("/var/lib/anonbox/out")
+    subprocess.run(["truncate", "-s", "64M", stick], check=True)
+    subprocess.run(["mkfs.exfat", "-L", "MUSTERMANN", stick], check=True, capture_output=True)
+    assert safe_to_remove(machine, "empty", stick)["total"] == 0
+    machine.run(f"systemctl stop anonbox-usb@$(basename {HERE}); mkdir /mnt/stick; mount -t exfat /dev/disk/by-label/MUSTERMANN /mnt/stick")
+    lines = [
+        f"mkdir -p \"$(dirname '{name}')\"; base64 -d >'{name}' <<'EOF'\n{base64.encodebytes(content).decode()}EOF"
+        for name, content in own.items()
+    ]
+    machine.run("bash -s", stdin="\n".join(["set -eu", "cd /mnt/stick", *lines, "cd /", "umount /mnt/stick", "rmdir /mnt/stick", ""]))
+    taken(machine, "empty")
+    seen = safe_to_remove(machine, "exfat", stick)
+    assert (seen["done"], seen["total"], seen["unreadable"]) == (31, 31, 0)
+    check_results(machine, before, own)
+    taken(machine, "exfat")
+    subprocess.run(["fsck.exfat", "-n", stick], check=True, capture_output=True)
+
+
+def test_ext4(machine: Machine, tmp_path: Path) -> None:
+    """It has owners, modes and links: what the box may not read is said, and no link is followed."""
+    stick, own, before = tmp_path / "ext4.img", contents(210), machine.fetch("/var/lib/anonbox/out")
+    folder = tmp_path / "files"
+    odd = {"private.jpg": b"somebody else's", "DCIM/again.jpg": own["DCIM/report.pdf"]}
+    for name, content in (own | odd).items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(content)
+    (folder / "private.jpg").chmod(0o600)
+    (folder / "passwd.jpg").symlink_to("/etc/passwd")
+    (folder / "DCIM/again.jpg").unlink()
+    (folder / "DCIM/again.jpg").hardlink_to(folder / "DCIM/report.pdf")
+    subprocess.run(["truncate", "-s", "64M", stick], check=True)
+    subprocess.run(["mkfs.ext4", "-q", "-L", "MUSTERMANN", "-d", folder, stick], check=True)
+    seen = safe_to_remove(machine, "ext4", stick)
+    assert (seen["done"], seen["total"], seen["unreadable"]) == (31, 32, 1)
+    assert "Unreadable: 1." in machine.page()
+    assert isinstance(seen["not_released"], dict)
+    assert sum(count for kind, count in seen["not_released"].items() if "link" in kind) == 3, (
+        "the symbolic one, and both names of the other"
+    )
+    check_results(machine, before, own | odd)
+    taken(machine, "ext4")
+    subprocess.run(["e2fsck", "-fn", stick], check=True, capture_output=True)
+
+
+def test_any_other_is_told_and_left_alone(machine: Machine, tmp_path: Path) -> None:
+    stick = tmp_path / "other.img"
+    subprocess.run(["truncate", "-s", "64M", stick], check=True)
+    subprocess.run(["mkswap", stick], check=True, capture_output=True)
+    before = stick.read_bytes()
+    machine.plug("other", stick)
+    machine.wait_for("told", lambda now: [stick["state"] for stick in now["sticks"]] == ["cannot be read"], 120)
+    machine.becomes("Needs attention")
+    taken(machine, "other")
+    assert stick.read_bytes() == before
+    machine.configure("")
