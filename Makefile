@@ -83,9 +83,9 @@ $(VENV)/.page: $(VENV)/.dev requirements/page.lock tests/page/package-lock.json 
 	touch $@
 
 $(VENV)/.vm: $(VENV)/.dev requirements/vm.lock
-	for tool in mmdebstrap qemu-system-x86_64 qemu-img mkfs.vfat mkfs.exfat mcopy smbclient ssh; do command -v $$tool >/dev/null || missing=yes; done; \
+	for tool in mmdebstrap qemu-system-x86_64 qemu-img mkfs.vfat mkfs.exfat sfdisk mcopy smbclient ssh; do command -v $$tool >/dev/null || missing=yes; done; \
 	[ -z "$$missing" ] || (apt-get update -qq && apt-get install -y -qq --no-install-recommends \
-		mmdebstrap qemu-system-x86 qemu-utils dosfstools exfatprogs mtools smbclient openssh-client </dev/null)
+		mmdebstrap qemu-system-x86 qemu-utils dosfstools exfatprogs fdisk mtools smbclient openssh-client </dev/null)
 	$(VENV)/bin/python $(PIP) --require-hashes -r requirements/vm.lock
 	touch $@
 

@@ -62,9 +62,10 @@ def test_exfat(machine: Machine, tmp_path: Path) -> None:
     subprocess.run(["fsck.exfat", "-n", stick], check=True, capture_output=True)
 
 
-def test_ext4(machine: Machine, tmp_path: Path) -> None:
-    """It has owners, modes and links: what the box may not read is said, and no link is followed."""
-    stick, own, before = tmp_path / "ext4.img", contents(210), machine.fetch("/var/lib/anonbox/out")
+def test_ext4_in_a_partition(machine: Machine, tmp_path: Path) -> None:
+    """It has owners, modes and links: what the box may not read is said, and no link is followed. Before it is the partition that Windows
+    keeps for itself, which is passed over."""
+    stick, partition, own, before = tmp_path / "gpt.img", tmp_path / "ext4.img", contents(210), machine.fetch("/var/lib/anonbox/out")
     folder = tmp_path / "files"
     odd = {"private.jpg": b"somebody else's", "DCIM/again.jpg": own["DCIM/report.pdf"]}
     for name, content in (own | odd).items():
@@ -74,8 +75,14 @@ def test_ext4(machine: Machine, tmp_path: Path) -> None:
     (folder / "passwd.jpg").symlink_to("/etc/passwd")
     (folder / "DCIM/again.jpg").unlink()
     (folder / "DCIM/again.jpg").hardlink_to(folder / "DCIM/report.pdf")
-    subprocess.run(["truncate", "-s", "64M", stick], check=True)
-    subprocess.run(["mkfs.ext4", "-q", "-L", "MUSTERMANN", "-d", folder, stick], check=True)
+    subprocess.run(["truncate", "-s", "64M", partition], check=True)
+    subprocess.run(["mkfs.ext4", "-q", "-L", "MUSTERMANN", "-d", folder, partition], check=True)
+    subprocess.run(["truncate", "-s", "80M", stick], check=True)
+    table = "label: gpt\nstart=2048, size=1MiB, type=E3C9E316-0B5C-4DB8-817D-F92DF00215AE\nstart=4096, size=64MiB, type=linux\n"
+    subprocess.run(["sfdisk", "-q", stick], input=table, text=True, check=True)
+    with stick.open("r+b") as file:
+        file.seek(4096 * 512)
+        file.write(partition.read_bytes())
     seen = safe_to_remove(machine, "ext4", stick)
     assert (seen["done"], seen["total"], seen["unreadable"]) == (31, 32, 1)
     assert "Unreadable: 1." in machine.page()
@@ -85,7 +92,8 @@ def test_ext4(machine: Machine, tmp_path: Path) -> None:
     )
     check_results(machine, before, own | odd)
     taken(machine, "ext4")
-    subprocess.run(["e2fsck", "-fn", stick], check=True, capture_output=True)
+    partition.write_bytes(stick.read_bytes()[4096 * 512 :][: 64 << 20])
+    subprocess.run(["e2fsck", "-fn", partition], check=True, capture_output=True)
 
 
 def test_any_other_is_told_and_left_alone(machine: Machine, tmp_path: Path) -> None:
