@@ -31,7 +31,7 @@ test-train: $(TRAIN_VENV)/.train
 test-page: $(VENV)/.page
 	$(VENV)/bin/pytest -m browser tests/page
 
-# a whole machine in QEMU, with the box put there by its own installer; as root, some 25 minutes on two cores
+# a whole machine in QEMU, with the box put there by its own installer; as root, some 35 minutes on two cores
 test-vm: $(VENV)/.vm
 	tests/vm/image.sh build/vm $(VENV)/bin/python
 	tests/vm/updates.sh build/vm $(VENV)/bin/python
