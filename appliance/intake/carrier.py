@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import logging
 import os
-import sqlite3
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -13,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from appliance.config import Config
-from appliance.intake.faults import describe
+from appliance.intake.faults import BoxTrouble, describe
 from appliance.intake.folders import Box
 from appliance.intake.journal import Journal
 from appliance.status.snapshot import Share, ShareState
@@ -22,10 +21,6 @@ log = logging.getLogger(__name__)
 
 HANG_S = 30.0
 """A share that answers nothing for so long is away; longer than the mount options let one call last."""
-
-
-class BoxTrouble(Exception):
-    """The box's own disk or journal failed or is full: it is tried again, and the share is not to blame."""
 
 
 @contextmanager
@@ -46,15 +41,6 @@ def opened(point: Path) -> Iterator[int]:
 
 def device_of(file: int) -> int:
     return os.fstat(file).st_dev
-
-
-@contextmanager
-def ours() -> Iterator[None]:
-    """What fails inside is the box's own."""
-    try:
-        yield
-    except (OSError, sqlite3.Error) as error:
-        raise BoxTrouble(describe(error)) from error
 
 
 class Carrier(threading.Thread):

@@ -9,7 +9,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from appliance.intake import files
-from appliance.intake.carrier import Carrier, ours
+from appliance.intake.carrier import Carrier
+from appliance.intake.faults import ours
 from appliance.intake.folders import NEUTRAL_NS
 from appliance.intake.journal import Number
 

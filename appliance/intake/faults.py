@@ -6,10 +6,25 @@ import errno
 import os
 import sqlite3
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from appliance.errors import DeviceLost, RedactorDown
 from appliance.status.snapshot import State
+
+
+class BoxTrouble(Exception):
+    """The box's own disk or journal failed or is full: it is tried again, and the stick or share in hand is not to blame."""
+
+
+@contextmanager
+def ours() -> Iterator[None]:
+    """What fails inside is the box's own: an OSError or sqlite3.Error becomes BoxTrouble."""
+    try:
+        yield
+    except (OSError, sqlite3.Error) as error:
+        raise BoxTrouble(describe(error)) from error
 
 
 def is_full(error: Exception) -> bool:

@@ -11,8 +11,9 @@ from pathlib import Path
 
 from appliance.config import Config
 from appliance.intake import files
-from appliance.intake.carrier import Carrier, ours
+from appliance.intake.carrier import Carrier
 from appliance.intake.collector import LEFT_S, TOO_LARGE, Stay
+from appliance.intake.faults import ours
 from appliance.intake.folders import Box
 from appliance.intake.inbox import TO_LEAVE, UNTAKEABLE, Entry, Held, Inbox, Left, NotNow, natural, user_name
 from appliance.intake.journal import Journal

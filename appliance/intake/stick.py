@@ -7,7 +7,6 @@ import logging
 import os
 import queue
 import re
-import sqlite3
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -17,7 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from appliance.intake import files
-from appliance.intake.faults import describe
+from appliance.intake.faults import BoxTrouble, describe, ours
 from appliance.intake.folders import Box
 from appliance.intake.inbox import Entry, Inbox, Left, NotNow, Sweep, natural
 from appliance.intake.journal import Journal, Number
@@ -49,10 +48,6 @@ KINDS = (
 
 class Gone(Exception):
     """The stick went away: no picture on it is to blame."""
-
-
-class BoxTrouble(Exception):
-    """The box's own disk failed or is full: the picture is tried again."""
 
 
 class Plug(NamedTuple):
@@ -181,12 +176,11 @@ class Reader(threading.Thread):
         """The picture, durably in work/; None when the journal knows it. Read twice, so that what is known costs no write."""
         with self._inbox.open(entry, stamp) as held:
             seen = self._key(entry, held.file)
-            try:
-                if (number := self._journal.number_of(seen)) is not None:
-                    self.numbers.add(number)
-                    return None
-            except sqlite3.Error as error:
-                raise BoxTrouble from error
+            with ours():
+                number = self._journal.number_of(seen)
+            if number is not None:
+                self.numbers.add(number)
+                return None
             os.lseek(held.file, 0, os.SEEK_SET)
             _write_durably(held.file, path)
             if not held.is_unchanged():
@@ -220,27 +214,13 @@ def kind_of(name: str) -> str:
 
 def _write_durably(source: int, path: Path) -> None:
     """Raises OSError when the stick cannot be read, BoxTrouble when the box cannot be written."""
-    try:
+    with ours():
         target = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        raise BoxTrouble from error
     try:
         while chunk := os.read(source, files.CHUNK):
-            _write_all(target, chunk)
-        _sync(target)
+            with ours():
+                files.write_all(target, chunk)
+        with ours():
+            os.fsync(target)
     finally:
         os.close(target)
-
-
-def _write_all(target: int, chunk: bytes) -> None:
-    try:
-        files.write_all(target, chunk)
-    except OSError as error:
-        raise BoxTrouble from error
-
-
-def _sync(target: int) -> None:
-    try:
-        os.fsync(target)
-    except OSError as error:
-        raise BoxTrouble from error
