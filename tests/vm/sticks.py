@@ -29,13 +29,17 @@ def contents(number: int, count: int = 30) -> dict[str, bytes]:
     return files
 
 
-def make_stick(path: Path, files: Mapping[str, bytes]) -> Path:
-    subprocess.run(["truncate", "-s", "64M", path], check=True)
-    subprocess.run(["mkfs.vfat", "-F", "32", "-n", "MUSTERMANN", path], check=True, capture_output=True)
-    folder = path.with_suffix(".files")
+def lay_out(folder: Path, files: Mapping[str, bytes]) -> Path:
     for name, content in files.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(content)
+    return folder
+
+
+def make_stick(path: Path, files: Mapping[str, bytes]) -> Path:
+    subprocess.run(["truncate", "-s", "64M", path], check=True)
+    subprocess.run(["mkfs.vfat", "-F", "32", "-n", "MUSTERMANN", path], check=True, capture_output=True)
+    folder = lay_out(path.with_suffix(".files"), files)
     subprocess.run(["mcopy", "-s", "-Q", "-i", path, *folder.iterdir(), "::/"], check=True)
     return path
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from .machine import Machine
-from .sticks import contents, sums
+from .sticks import contents, lay_out, sums
 from .test_results import RESULT, mounts, new_results
 
 pytestmark = [pytest.mark.vm, pytest.mark.timeout(1500)]
@@ -66,11 +66,8 @@ def test_ext4_in_a_partition(machine: Machine, tmp_path: Path) -> None:
     """It has owners, modes and links: what the box may not read is said, and no link is followed. Before it is the partition that Windows
     keeps for itself, which is passed over."""
     stick, partition, own, before = tmp_path / "gpt.img", tmp_path / "ext4.img", contents(210), machine.fetch("/var/lib/anonbox/out")
-    folder = tmp_path / "files"
     odd = {"private.jpg": b"somebody else's", "DCIM/again.jpg": own["DCIM/report.pdf"]}
-    for name, content in (own | odd).items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_bytes(content)
+    folder = lay_out(tmp_path / "files", own | odd)
     (folder / "private.jpg").chmod(0o600)
     (folder / "passwd.jpg").symlink_to("/etc/passwd")
     (folder / "DCIM/again.jpg").unlink()
