@@ -75,13 +75,7 @@ class Fetcher(Carrier):
         """A whole, durable copy in the room."""
         with ours():
             files.write_whole(self._note, json.dumps([*held.entry, *held.stamp]).encode())
-            target = os.open(self._part, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-        try:
-            files.copy(held.file, target, self._alive)
-            with ours():
-                os.fsync(target)
-        finally:
-            os.close(target)
+        files.bring(held.file, self._part, self._alive)
         if not held.is_unchanged():
             raise NotNow
         with ours():

@@ -8,6 +8,8 @@ import stat
 from collections.abc import Callable
 from pathlib import Path
 
+from appliance.intake.faults import ours
+
 CHUNK = 1 << 20
 """Bytes copied at once."""
 
@@ -45,6 +47,25 @@ def copy(source: int, target: int, beat: Callable[[], object] = lambda: None) ->
     while chunk := os.read(source, CHUNK):
         beat()
         write_all(target, chunk)
+
+
+def bring(source: int, path: Path, beat: Callable[[], object] = lambda: None) -> None:
+    """A whole, durable copy, in a file of the box, of what somebody else's stick or share holds.
+
+    beat : as for `copy`
+    Raises OSError when the source cannot be read, BoxTrouble when the box cannot be written.
+    """
+    with ours():
+        target = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    try:
+        while chunk := os.read(source, CHUNK):
+            beat()
+            with ours():
+                write_all(target, chunk)
+        with ours():
+            os.fsync(target)
+    finally:
+        os.close(target)
 
 
 def write_all(target: int, chunk: bytes) -> None:

@@ -182,7 +182,7 @@ class Reader(threading.Thread):
                 self.numbers.add(number)
                 return None
             os.lseek(held.file, 0, os.SEEK_SET)
-            _write_durably(held.file, path)
+            files.bring(held.file, path)
             if not held.is_unchanged():
                 raise NotNow
         return Copy(entry, seen, path)
@@ -210,17 +210,3 @@ class Reader(threading.Thread):
 def kind_of(name: str) -> str:
     """What a thing that stays on the stick is, in a word for the page."""
     return next((kind for pattern, kind in KINDS if pattern.fullmatch(name.casefold())), "other")
-
-
-def _write_durably(source: int, path: Path) -> None:
-    """Raises OSError when the stick cannot be read, BoxTrouble when the box cannot be written."""
-    with ours():
-        target = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    try:
-        while chunk := os.read(source, files.CHUNK):
-            with ours():
-                files.write_all(target, chunk)
-        with ours():
-            os.fsync(target)
-    finally:
-        os.close(target)

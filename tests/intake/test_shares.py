@@ -271,6 +271,24 @@ def test_a_full_box_fetches_nothing(hospital: Hospital) -> None:
     assert (hospital.rig.look().state, hospital.rig.look().shares[0].state) == ("Waiting for space", "connected")
 
 
+def test_a_disk_that_fills_while_a_picture_comes_is_not_the_shares_fault(hospital: Hospital, monkeypatch: pytest.MonkeyPatch) -> None:
+    write = os.write
+
+    def no_space(file: int, data: bytes) -> int:
+        if bytes(data) == b"jpeg":
+            raise OSError(errno.ENOSPC, "full")
+        return write(file, data)
+
+    hospital.write("a.jpg", b"jpeg")
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", no_space)
+        hospital.go()
+        assert hospital.files("in") == {"a.jpg": b"jpeg"}
+        assert hospital.rig.look().shares[0].state == "connected"
+    hospital.go()
+    assert list(hospital.files("out").values()) == [clean(b"jpeg")]
+
+
 def test_the_bare_folder_is_no_share(tmp_path: Path) -> None:
     """With the kernel's own numbers."""
     (tmp_path / "in").mkdir()

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from appliance.intake import files, usb
 from appliance.intake import stick as stick_module
-from appliance.intake import usb
 from appliance.intake.journal import Journal, Number
 from appliance.status.snapshot import Stick
 
@@ -155,7 +155,7 @@ def test_pulled_too_early_and_plugged_in_again(port: Port, monkeypatch: pytest.M
     contents = [f"jpeg {number}".encode() for number in range(6)]
     for number, content in enumerate(contents):
         port.write(1, f"x/{number}.jpg", content)
-    read, copied = stick_module._write_durably, itertools.count(1)
+    read, copied = files.bring, itertools.count(1)
 
     def torn(source: int, path: Path) -> None:
         """The fourth picture is half read when the stick goes."""
@@ -165,7 +165,7 @@ def test_pulled_too_early_and_plugged_in_again(port: Port, monkeypatch: pytest.M
             raise OSError(errno.EIO, "gone")
         read(source, path)
 
-    monkeypatch.setattr(stick_module, "_write_durably", torn)
+    monkeypatch.setattr(files, "bring", torn)
     port.plug(1)
     port.go(lambda: port.states() == ["pulled too early"])
     shutil.rmtree(port.mounts / "sda1")
@@ -174,7 +174,7 @@ def test_pulled_too_early_and_plugged_in_again(port: Port, monkeypatch: pytest.M
     assert (seen.state, seen.sticks[0].state, seen.sticks[0].total) == ("Needs attention", "pulled too early", 6)
     assert seen.sticks[0].done <= 3
     assert port.rig.files("work") == {}, "nothing half is left"
-    monkeypatch.setattr(stick_module, "_write_durably", read)
+    monkeypatch.setattr(files, "bring", read)
     port.plug(1)
     (stick,) = port.read()
     assert (stick.number, stick.done, stick.total) == (1, 6, 6)
@@ -247,7 +247,7 @@ def test_a_bug_while_reading_never_says_safe(port: Port, monkeypatch: pytest.Mon
     def bug(source: int, path: Path) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(stick_module, "_write_durably", bug)
+    monkeypatch.setattr(files, "bring", bug)
     port.write(1, "a.jpg", b"jpeg")
     port.plug(1)
     port.go(lambda: port.states() == ["cannot be read"])
