@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping
 
 from .machine import Machine
@@ -99,14 +98,9 @@ class Hospital:
     def put(self, folder: str, files: Mapping[str, bytes]) -> None:
         """A new folder of pictures in the share `in`, there at once."""
         there = f"{self.SHARE}/.{folder}"
-        lines = [f"base64 -d >'{there}/{name}' <<'EOF'\n{_text(content)}\nEOF" for name, content in files.items()]
-        end = f"chown -R hospital: {there} && mv {there} {self.SHARE}/in/{folder}"
-        self._machine.run("bash -s", stdin="\n".join(["set -eu", f"mkdir {there}", *lines, end]) + "\n")
+        self._machine.write(there, files)
+        self._machine.run(f"chown -R hospital: {there} && mv {there} {self.SHARE}/in/{folder}")
 
     def waiting(self) -> int:
         """Pictures that are still on the share `in`."""
         return len(self._machine.fetch(f"{self.SHARE}/in"))
-
-
-def _text(content: bytes) -> str:
-    return base64.encodebytes(content).decode().strip()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import socket
 import subprocess
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -145,10 +146,21 @@ class Machine:
             raise AssertionError(f"{command}: {result.returncode}\n{result.stdout}{result.stderr}")
         return result.stdout
 
+    def write(self, folder: str, files: Mapping[str, bytes]) -> None:
+        """Files by their path below a folder of the machine, which is made if need be."""
+        lines = [
+            f"""mkdir -p "$(dirname '{name}')"; base64 -d >'{name}' <<'EOF'\n{_text(content)}\nEOF""" for name, content in files.items()
+        ]
+        self.run("bash -s", stdin="\n".join(["set -eu", f"mkdir -p {folder}; cd {folder}", *lines, ""]))
+
     def fetch(self, folder: str) -> dict[str, str]:
         """Path below a folder of the machine -> SHA-256 of every file in it."""
         lines = self.run(f"cd {folder} && find . -type f -exec sha256sum {{}} + || true").splitlines()
         return {line[66:].removeprefix("./"): line[:64] for line in lines}
+
+
+def _text(content: bytes) -> str:
+    return base64.encodebytes(content).decode().strip()
 
 
 def until(is_so: Callable[[], bool], limit_s: float, what: str, last: Callable[[], str] = lambda: "") -> None:

@@ -36,8 +36,14 @@ def lay_out(folder: Path, files: Mapping[str, bytes]) -> Path:
     return folder
 
 
+def blank(path: Path, mib: int = 64) -> Path:
+    """A new stick with nothing on it, not even a file system."""
+    subprocess.run(["truncate", "-s", f"{mib}M", path], check=True)
+    return path
+
+
 def make_stick(path: Path, files: Mapping[str, bytes]) -> Path:
-    subprocess.run(["truncate", "-s", "64M", path], check=True)
+    blank(path)
     subprocess.run(["mkfs.vfat", "-F", "32", "-n", "MUSTERMANN", path], check=True, capture_output=True)
     folder = lay_out(path.with_suffix(".files"), files)
     subprocess.run(["mcopy", "-s", "-Q", "-i", path, *folder.iterdir(), "::/"], check=True)

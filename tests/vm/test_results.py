@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,15 +20,24 @@ def mounts(machine: Machine) -> list[str]:
     return [line.split()[3].split(",")[0] for line in machine.run("cat /proc/mounts").splitlines() if " /run/anonbox/usb/" in line]
 
 
-def read(machine: Machine, name: str, stick: Path) -> None:
-    """Plug it in, let the box read it and write onto it, pull it."""
+def safe_to_remove(machine: Machine, name: str, stick: Path) -> dict[str, Any]:
+    """Plug it in, let the box read it and write onto it; what the page says of it then."""
     machine.plug(name, stick)
     machine.wait_for("the stick on the page", lambda now: bool(now["sticks"]), 120)
     assert mounts(machine) == ["ro"]
-    machine.becomes("Safe to remove", 600)
+    seen: dict[str, Any] = machine.becomes("Safe to remove", 600)["sticks"][0]
     assert mounts(machine) == ["ro"]
+    return seen
+
+
+def pulled(machine: Machine, name: str) -> None:
     machine.pull(name)
-    machine.becomes("Ready")
+    assert not machine.becomes("Ready")["sticks"]
+
+
+def read(machine: Machine, name: str, stick: Path) -> None:
+    safe_to_remove(machine, name, stick)
+    pulled(machine, name)
 
 
 def new_results(machine: Machine, before: dict[str, str]) -> list[str]:

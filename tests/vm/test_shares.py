@@ -167,14 +167,19 @@ def test_a_server_that_crashes_is_waited_for(machine: Machine, hospital: Hospita
     check(machine, hospital, FIRST, SECOND)
 
 
-def test_a_cable_that_is_cut_is_waited_for(machine: Machine, hospital: Hospital) -> None:
+def cut_and_mended(machine: Machine, hospital: Hospital, folder: str, files: dict[str, bytes]) -> None:
     done = machine.status()["done_ever"]
-    hospital.put("third", THIRD)
+    hospital.put(folder, files)
     hospital.cut(left=20)
     machine.becomes(AWAY, 120)
+    assert hospital.waiting() > 0
     assert machine.run("systemctl is-active anonbox").strip() == "active"
     hospital.mend()
-    all_arrived(machine, done + len(THIRD))
+    all_arrived(machine, done + len(files))
+
+
+def test_a_cable_that_is_cut_is_waited_for(machine: Machine, hospital: Hospital) -> None:
+    cut_and_mended(machine, hospital, "third", THIRD)
     check(machine, hospital, FIRST, SECOND, THIRD)
     restarts = machine.run("systemctl show -P NRestarts anonbox").strip()
     assert restarts == "0", "a share that hangs holds up nothing, the watchdog least of all"
@@ -190,12 +195,5 @@ def test_the_same_by_nfs(machine: Machine, hospital: Hospital) -> None:
     shares = [(kind, options) for _, _, kind, options, *_ in mounts if kind != "autofs"]
     assert [kind for kind, _ in shares] == ["nfs4", "nfs4"]
     assert all("nosuid,nodev,noexec" in options and "soft" in options for _, options in shares)
-    done = machine.status()["done_ever"]
-    hospital.put("fourth", FOURTH)
-    hospital.cut(left=20)
-    machine.becomes(AWAY, 120)
-    left = hospital.waiting()
-    assert left > 0
-    hospital.mend()
-    all_arrived(machine, done + len(FOURTH))
+    cut_and_mended(machine, hospital, "fourth", FOURTH)
     check(machine, hospital, FIRST, SECOND, THIRD, FOURTH)

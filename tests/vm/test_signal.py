@@ -14,7 +14,7 @@ from .sticks import make_stick, pictures
 pytestmark = [pytest.mark.vm, pytest.mark.timeout(1500)]
 
 LISTENER = r"""
-import http.server, smtpd, threading, asyncore, warnings
+import asyncore, http.server, smtpd, threading
 
 class Mail(smtpd.SMTPServer):
     def process_message(self, peer, sender, recipients, data, **options):

@@ -2,32 +2,17 @@
 
 from __future__ import annotations
 
-import base64
 import subprocess
 from pathlib import Path
 
 import pytest
 
 from .machine import Machine
-from .sticks import contents, lay_out, sums
-from .test_results import RESULT, mounts, new_results
+from .sticks import blank, contents, lay_out, sums
+from .test_results import RESULT, new_results, pulled, safe_to_remove
 
 pytestmark = [pytest.mark.vm, pytest.mark.timeout(1500)]
 HERE = "/run/anonbox/usb/sd*"
-
-
-def safe_to_remove(machine: Machine, name: str, stick: Path) -> dict[str, object]:
-    """Plug it in and wait; what the page says of it then."""
-    machine.plug(name, stick)
-    machine.wait_for("the stick on the page", lambda now: bool(now["sticks"]), 120)
-    seen: dict[str, object] = machine.becomes("Safe to remove", 600)["sticks"][0]
-    assert mounts(machine) == ["ro"]
-    return seen
-
-
-def taken(machine: Machine, name: str) -> None:
-    machine.pull(name)
-    machine.wait_for("no stick", lambda now: now["state"] == "Ready" and not now["sticks"])
 
 
 def check_results(machine: Machine, before: dict[str, str], own: dict[str, bytes]) -> None:
@@ -44,37 +29,32 @@ def check_results(machine: Machine, before: dict[str, str], own: dict[str, bytes
 def test_exfat(machine: Machine, tmp_path: Path) -> None:
     """Formatted here, filled by the machine itself, as nothing here can write it without a mount."""
     machine.configure('[usb]\nresults = "stick"\n')
-    stick, own, before = tmp_path / "exfat.img", contents(200), machine.fetch("/var/lib/anonbox/out")
-    subprocess.run(["truncate", "-s", "64M", stick], check=True)
+    stick, own, before = blank(tmp_path / "exfat.img"), contents(200), machine.fetch("/var/lib/anonbox/out")
     subprocess.run(["mkfs.exfat", "-L", "MUSTERMANN", stick], check=True, capture_output=True)
     assert safe_to_remove(machine, "empty", stick)["total"] == 0
     machine.run(f"systemctl stop anonbox-usb@$(basename {HERE}); mkdir /mnt/stick; mount -t exfat /dev/disk/by-label/MUSTERMANN /mnt/stick")
-    lines = [
-        f"mkdir -p \"$(dirname '{name}')\"; base64 -d >'{name}' <<'EOF'\n{base64.encodebytes(content).decode()}EOF"
-        for name, content in own.items()
-    ]
-    machine.run("bash -s", stdin="\n".join(["set -eu", "cd /mnt/stick", *lines, "cd /", "umount /mnt/stick", "rmdir /mnt/stick", ""]))
-    taken(machine, "empty")
+    machine.write("/mnt/stick", own)
+    machine.run("umount /mnt/stick; rmdir /mnt/stick")
+    pulled(machine, "empty")
     seen = safe_to_remove(machine, "exfat", stick)
     assert (seen["done"], seen["total"], seen["unreadable"]) == (31, 31, 0)
     check_results(machine, before, own)
-    taken(machine, "exfat")
+    pulled(machine, "exfat")
     subprocess.run(["fsck.exfat", "-n", stick], check=True, capture_output=True)
 
 
 def test_ext4_in_a_partition(machine: Machine, tmp_path: Path) -> None:
     """It has owners, modes and links: what the box may not read is said, and no link is followed. Before it is the partition that Windows
     keeps for itself, which is passed over."""
-    stick, partition, own, before = tmp_path / "gpt.img", tmp_path / "ext4.img", contents(210), machine.fetch("/var/lib/anonbox/out")
+    stick, partition = blank(tmp_path / "gpt.img", 80), blank(tmp_path / "ext4.img")
+    own, before = contents(210), machine.fetch("/var/lib/anonbox/out")
     odd = {"private.jpg": b"somebody else's", "DCIM/again.jpg": own["DCIM/report.pdf"]}
     folder = lay_out(tmp_path / "files", own | odd)
     (folder / "private.jpg").chmod(0o600)
     (folder / "passwd.jpg").symlink_to("/etc/passwd")
     (folder / "DCIM/again.jpg").unlink()
     (folder / "DCIM/again.jpg").hardlink_to(folder / "DCIM/report.pdf")
-    subprocess.run(["truncate", "-s", "64M", partition], check=True)
     subprocess.run(["mkfs.ext4", "-q", "-L", "MUSTERMANN", "-d", folder, partition], check=True)
-    subprocess.run(["truncate", "-s", "80M", stick], check=True)
     table = "label: gpt\nstart=2048, size=1MiB, type=E3C9E316-0B5C-4DB8-817D-F92DF00215AE\nstart=4096, size=64MiB, type=linux\n"
     subprocess.run(["sfdisk", "-q", stick], input=table, text=True, check=True)
     with stick.open("r+b") as file:
@@ -83,24 +63,22 @@ def test_ext4_in_a_partition(machine: Machine, tmp_path: Path) -> None:
     seen = safe_to_remove(machine, "ext4", stick)
     assert (seen["done"], seen["total"], seen["unreadable"]) == (31, 32, 1)
     assert "Unreadable: 1." in machine.page()
-    assert isinstance(seen["not_released"], dict)
     assert sum(count for kind, count in seen["not_released"].items() if "link" in kind) == 3, (
         "the symbolic one, and both names of the other"
     )
     check_results(machine, before, own | odd)
-    taken(machine, "ext4")
+    pulled(machine, "ext4")
     partition.write_bytes(stick.read_bytes()[4096 * 512 :][: 64 << 20])
     subprocess.run(["e2fsck", "-fn", partition], check=True, capture_output=True)
 
 
 def test_any_other_is_told_and_left_alone(machine: Machine, tmp_path: Path) -> None:
-    stick = tmp_path / "other.img"
-    subprocess.run(["truncate", "-s", "64M", stick], check=True)
+    stick = blank(tmp_path / "other.img")
     subprocess.run(["mkswap", stick], check=True, capture_output=True)
     before = stick.read_bytes()
     machine.plug("other", stick)
     machine.wait_for("told", lambda now: [stick["state"] for stick in now["sticks"]] == ["cannot be read"], 120)
     machine.becomes("Needs attention")
-    taken(machine, "other")
+    pulled(machine, "other")
     assert stick.read_bytes() == before
     machine.configure("")
