@@ -82,14 +82,12 @@ class Limits:
 
 @dataclass(frozen=True)
 class Usb:
-    mounts: Path = setting(Path("/run/anonbox/usb"), "sticks are read where they are mounted below this folder")
     results: str = setting(
         "box",
         "results of a stick's pictures: box: in out/ alone; stick: also onto that stick, AnonBox-out-NNNN; "
         "second: also onto every stick that has a folder AnonBox-results",
         choices=("box", "stick", "second"),
     )
-    outcomes: Path = setting(Path("/run/anonbox/results"), "where anonbox-results.service says what became of that")
 
 
 @dataclass(frozen=True)
@@ -98,7 +96,6 @@ class Shares:
         "", "the hospital's folder to fetch pictures from: //server/share/folder (SMB) or server:/folder (NFS); empty: none"
     )
     out: str = setting("", "the hospital's folder to deliver results to, written likewise; empty: they stay in out/")
-    mounts: Path = setting(Path("/run/anonbox/shares"), "they are mounted below this folder, as in/ and out/")
 
 
 @dataclass(frozen=True)

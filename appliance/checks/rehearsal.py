@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from appliance.config import Config, Folders, Shares, Usb, document
+from appliance.config import Config, Folders, Shares, document
 from appliance.engine import reference
 from appliance.engine.reference import Frame
 from appliance.redactor.client import RedactorProcess
@@ -67,7 +67,7 @@ def run_box(config: Config, cache: Path) -> str:
     """A picture comes out, and the watchdog hears of the box while it works. `cache` is lent to it, so it need not build plans of its
     own; sticks and shares are not its own, so it sees none. Raises Failed."""
     with tempfile.TemporaryDirectory(prefix="anonbox-selftest-") as name:
-        return _run_box(Path(name), replace(config, folders=Folders(), usb=Usb(Path(name) / "usb"), shares=Shares()), cache)
+        return _run_box(Path(name), replace(config, folders=Folders(), shares=Shares()), cache)
 
 
 def _run_box(folder: Path, config: Config, cache: Path) -> str:
@@ -79,7 +79,7 @@ def _run_box(folder: Path, config: Config, cache: Path) -> str:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd, open(folder / "log", "wb") as output:
         systemd.bind(str(folder / "notify"))
         systemd.settimeout(PATIENCE_S)
-        environment = {**os.environ, "NOTIFY_SOCKET": str(folder / "notify"), "WATCHDOG_USEC": "2000000"}
+        environment = {**os.environ, "ANONBOX_RUN": str(folder), "NOTIFY_SOCKET": str(folder / "notify"), "WATCHDOG_USEC": "2000000"}
         environment.pop("WATCHDOG_PID", None)
         process = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import signal
 import subprocess
 import sys
@@ -28,6 +29,7 @@ from appliance.errors import AnonBoxError, BadConfig, why_not
 def run(config_path: Path | None, box: Path | None, with_page: bool) -> None:
     """Watch the drop folder and redact what arrives, until SIGTERM. SIGHUP rereads the configuration."""
     from appliance.daemon.announcer import Announcer
+    from appliance.daemon.parts import Places
     from appliance.daemon.start import run_box
     from appliance.engine.ensure import ensure_plans
     from appliance.redactor.client import RedactorProcess
@@ -51,7 +53,7 @@ def run(config_path: Path | None, box: Path | None, with_page: bool) -> None:
                 ensure_plans(config, plans_folder(config), announce)
                 redactor = RedactorProcess(config, plans_folder(config), say=announce)
             undo.callback(redactor.close)
-            sys.exit(run_box(config, redactor, reload))
+            sys.exit(run_box(config, redactor, reload, places=Places.below(Path(os.environ.get("ANONBOX_RUN", "/run/anonbox")))))
         except AnonBoxError as error:
             announce.give_up(error)
             raise

@@ -1,4 +1,8 @@
-"""What works on one folder of another machine, whichever way: a thread of its own, the only one that touches that folder."""
+"""What works on one folder of another machine that the box mounts (anonbox shares), whichever way: a thread, the only one that touches it.
+
+A server that hangs holds up neither the pictures in work nor the watchdog. Nothing is read or written where nothing is mounted. At every
+moment a picture is whole at one side at least. That a file is gone from a share never means that anything is to be deleted.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +11,11 @@ import logging
 import os
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from appliance.config import Config
-from appliance.daemon.journal import Journal
-from appliance.daemon.store import Box
+from appliance.daemon.parts import Host, PartView
 from appliance.status.snapshot import Share, ShareState
 from appliance.system.faults import BoxTrouble, describe
 
@@ -43,24 +45,32 @@ def device_of(file: int) -> int:
     return os.fstat(file).st_dev
 
 
-class Carrier(threading.Thread):
+class ShareWorker(threading.Thread):
     """Works on one share, round after round. What it says of itself may be read from any thread."""
 
     folder: str
 
-    def __init__(self, config: Config, box: Box, journal: Journal, monotonic: Callable[[], float]) -> None:
+    def __init__(self, host: Host) -> None:
         super().__init__(name="share", daemon=True)  # a call that hangs in the kernel must not keep the process from ending
-        self.config, self._box, self._journal, self._monotonic = config, box, journal, monotonic
-        self._point = config.shares.mounts / self.folder
-        self._ended = threading.Event()
-        self._heard_at = monotonic()
+        self._host, self._box, self._journal, self._monotonic = host, host.box, host.journal, host.monotonic
+        self._point = host.places.shares / self.folder
+        self._ended, self._begun = threading.Event(), False
+        self._again = threading.Event()
+        self._heard_at = host.monotonic()
         self.fault = self.clash = ""
         self.left: Counter[str] = Counter()
+
+    def begin(self) -> None:
+        """Start the thread at the first call."""
+        if not self._begun:
+            self._begun = True
+            self.start()
 
     def run(self) -> None:
         while not self._ended.is_set():
             self.turn()
-            self._ended.wait(self.config.intake.sweep_s)
+            self._again.wait(self._host.config.intake.sweep_s)
+            self._again.clear()
 
     def turn(self) -> None:
         """One round, and what came of it."""
@@ -79,15 +89,18 @@ class Carrier(threading.Thread):
         self.fault = fault
         self._alive()
 
-    def view(self, now: float) -> Share:
-        return Share(self.folder, self.state(now))
+    def view(self, now: float) -> PartView:
+        return PartView(clash=self.clash, left=self.left, shares=(Share(self.folder, self.state(now)),))
 
     def state(self, now: float) -> ShareState:
         """now : monotonic seconds"""
         return "away" if self.fault or now - self._heard_at > HANG_S else "connected"
 
-    def end(self) -> None:
+    def close(self) -> None:
         self._ended.set()
+        self._again.set()
+        if self.is_alive():
+            self.join(2.0)  # one that hangs ends with the process
 
     def _alive(self) -> None:
         self._heard_at = self._monotonic()

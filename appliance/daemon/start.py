@@ -13,6 +13,7 @@ from types import FrameType
 
 from appliance.config import Config
 from appliance.daemon.loop import Daemon
+from appliance.daemon.parts import Places
 from appliance.daemon.reporter import SLOWEST_S, Board, View
 from appliance.daemon.state import as_state
 from appliance.redactor import Redactor
@@ -33,6 +34,7 @@ def run_box(
     clock: Callable[[], float] = time.time,
     monotonic: Callable[[], float] = time.monotonic,
     wait: Callable[[float], None] | None = None,
+    places: Places = Places(),  # noqa: B008 frozen
 ) -> int:
     """Open the daemon, as soon as the disk lets it, and run it until SIGTERM or SIGINT; the exit code. Main thread only.
 
@@ -44,7 +46,7 @@ def run_box(
     with ExitStack() as undo:
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             undo.callback(signal.signal, number, signal.signal(number, signals.on_signal))
-        opening = _Opening(config, redactor, clock, monotonic)
+        opening = _Opening(config, redactor, clock, monotonic, places)
         pause_s = FIRST_PAUSE_S
         while (daemon := opening.attempt()) is None:
             opening.sit_out(pause_s, signals, wait or signals.wait)
@@ -88,15 +90,19 @@ class _Signals:
 class _Opening:
     """Tries to open the daemon, and shows why it cannot."""
 
-    def __init__(self, config: Config, redactor: Redactor, clock: Callable[[], float], monotonic: Callable[[], float]) -> None:
-        self._config, self._redactor, self._clock, self._monotonic = config, redactor, clock, monotonic
+    def __init__(
+        self, config: Config, redactor: Redactor, clock: Callable[[], float], monotonic: Callable[[], float], places: Places
+    ) -> None:
+        self._config, self._redactor, self._clock, self._monotonic, self._places = config, redactor, clock, monotonic, places
         self._board = Board(config.folders.state / "status.json", redactor.info, clock())
         self._fault = View("Starting")
 
     def attempt(self) -> Daemon | None:
         """The daemon; None when the disk fails. Raises BadConfig."""
         try:
-            return Daemon(self._config, self._redactor, clock=self._clock, monotonic=self._monotonic, board=self._board)
+            return Daemon(
+                self._config, self._redactor, clock=self._clock, monotonic=self._monotonic, board=self._board, places=self._places
+            )
         except (OSError, sqlite3.Error) as error:
             self._fault = View(*as_state(error, self._is_short()))
         return None

@@ -21,11 +21,12 @@ from pathlib import Path
 
 from appliance import config
 from appliance.daemon.journal import Number
+from appliance.daemon.sources import taking
 from appliance.daemon.sources.settling import Stamp
-from appliance.daemon.sources.tree import TO_LEAVE, Entry, Held, Inbox, Left, NotNow, user_name
+from appliance.daemon.sources.tree import Entry, Held, Inbox, Left, NotNow, user_name
 from appliance.errors import BadConfig, BadFile
 from appliance.system import files
-from appliance.system.faults import describe
+from appliance.system.faults import BoxTrouble, describe
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +47,6 @@ CHOICE = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno
 
 _TEMPORARY = re.compile(r"\.E[0-9]+-[0-9]+\.part", re.ASCII)
 _EXAM = re.compile(r"E([0-9]{6,})(-[0-9]{4,})?", re.ASCII)
-_COPY, _SOURCE = ".copy", ".source"
 
 
 class Box:
@@ -103,25 +103,16 @@ class Box:
             except OSError as error:
                 if error.errno != errno.EXDEV:
                     raise
-                self._copy_in(held, room, largest_copy)
+                taking.copy_in(held, room, largest_copy)
+                if not taking.remove_source(room, lambda *_: held.remove()):
+                    raise OSError(errno.EACCES, os.strerror(errno.EACCES)) from error
+                taking.forget_source(room)
         except (OSError, NotNow):
             self.empty(number)
             raise
-
-    def _copy_in(self, held: Held, room: Path, largest: int) -> None:
-        """From another file system: the rename of the copy is the moment of taking; what comes after is finished at the next start."""
-        if held.stamp.size > largest:
-            raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
-        files.write_whole(room / _SOURCE, json.dumps([*held.entry, *held.stamp]).encode())
-        with open(room / _COPY, "xb") as target:
-            files.copy(held.file, target.fileno())
-            os.fsync(target.fileno())
-        if not held.is_unchanged():
-            raise NotNow
-        (room / _COPY).rename(room / files.safe_name(held.entry.name))
-        files.fsync_folder(room)
-        held.remove()
-        (room / _SOURCE).unlink()
+        except BoxTrouble as trouble:
+            self.empty(number)
+            raise (trouble.__cause__ or trouble) from None
 
     def take_copy(self, copy: Path, name: str, number: Number) -> Stamp:
         """Move a file that is whole, in work/ and nobody's room, into this picture's room, durably; how it looks there."""
@@ -144,20 +135,17 @@ class Box:
         A source that is seen there and cannot be removed was not taken; with its copy the picture would come out twice.
         """
         room = self._room(number)
-        source = room / _SOURCE
-        if self.original(number) is None:
+        if self.original(number) is None or not taking.remove_source(room, self._remove_taken):
             return False
-        if source.exists():
-            folder, name, *stamp = json.loads(source.read_bytes())
-            with suppress(NotNow, Left), self.inbox.hold(Entry(folder, name), Stamp(*stamp)) as held:
-                try:
-                    held.remove()
-                except OSError as error:
-                    if error.errno in TO_LEAVE:
-                        return False
-                    raise
-            source.unlink()
+        taking.forget_source(room)
         return True
+
+    def _remove_taken(self, entry: Entry, stamp: Stamp) -> None:
+        try:
+            with self.inbox.hold(entry, stamp) as held:
+                held.remove()
+        except Left as left:
+            raise OSError(errno.EACCES, os.strerror(errno.EACCES)) from left
 
     def settle(self, number: Number) -> None:
         """Make the taking durable. Until then a power cut may put the file back into the drop folder."""

@@ -23,6 +23,9 @@ NFS_OPTIONS = f"{COMMON},soft,timeo=50,retrans=2"
 """soft: a call to a server that is away fails within some fifteen seconds instead of hanging for ever. Nothing is lost by that here:
 every result is synced before it leaves the box, and what fails is done again."""
 
+POINTS = Path("/run/anonbox/shares")
+"""Where the daemon looks for them (daemon.parts.Places)."""
+
 CREDSTORES = (("LoadCredentialEncrypted", Path("/etc/credstore.encrypted")), ("LoadCredential", Path("/etc/credstore")))
 
 
@@ -35,14 +38,12 @@ class Kind(NamedTuple):
 
 def units(shares: Shares, credstores: tuple[tuple[str, Path], ...] = CREDSTORES) -> dict[str, str]:
     """Unit name → its text; none for a share that is not configured. Raises BadConfig naming the key."""
-    if str(shares.mounts) != "/run/anonbox/shares" and (shares.inbox or shares.out):
-        raise BadConfig("shares.mounts", f"is {shares.mounts}: only /run/anonbox/shares can be mounted on by the box; mount it yourself")
     made: dict[str, str] = {}
     for key, name, source in (("shares.inbox", "in", shares.inbox), ("shares.out", "out", shares.out)):
         if not source:
             continue
         kind = _kind(key, source)
-        point = shares.mounts / name
+        point = POINTS / name
         unit = f"run-anonbox-shares-{name}"
         keeper = f"anonbox-share-{name}.service" if kind.type == "cifs" else ""
         options = f"{kind.options},credentials=/run/credentials/{keeper}/share" if keeper else kind.options

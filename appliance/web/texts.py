@@ -169,6 +169,15 @@ GERMAN: Mapping[str, str] = {
     "Not released, and still on the stick: {kinds}.": "Nicht freigegeben, liegt weiter auf dem Stick: {kinds}.",
     "text": "Text",
     "thumbnail database": "Vorschaudatenbank",
+    "recycle bin": "Papierkorb",
+    "system folder": "Systemordner",
+    "side file": "Begleitdatei",
+    "hidden or temporary": "versteckt oder vorläufig",
+    "DICOM": "DICOM",
+    "XML or HTML": "XML oder HTML",
+    "PDF": "PDF",
+    "video": "Video",
+    "other": "anderes",
     "Drop folder on the network: connected.": "Eingangsordner im Netz: verbunden.",
     "Drop folder on the network: not reachable.": "Eingangsordner im Netz: nicht erreichbar.",
     "Results folder on the network: connected.": "Ergebnisordner im Netz: verbunden.",
@@ -347,8 +356,12 @@ DAEMON: Mapping[str, str] = {
     "cannot be taken away: give user {user} the right to write to its folder": (
         "nicht wegzunehmen: Geben Sie dem Benutzer {user} das Recht, in ihren Ordner zu schreiben"
     ),
-    "larger than limits.file_mib and on another file system: not taken": (
-        "größer als limits.file_mib und auf einem anderen Dateisystem: wird nicht genommen"
+    "larger than limits.file_mib: not taken": "größer als limits.file_mib: wird nicht genommen",
+    "the box did a file of the same content before: not taken again": (
+        "die Box hat eine Datei gleichen Inhalts schon bearbeitet: wird nicht noch einmal genommen"
+    ),
+    "recycle bin on the network share: patients' originals stay in it; switch it off or empty it": (
+        "Papierkorb auf der Netzfreigabe: Originale von Patienten bleiben darin; schalten Sie ihn ab oder leeren Sie ihn"
     ),
     # status/health.py
     "too hot ({what})": "zu heiß ({what})",

@@ -11,7 +11,7 @@ from .rig import InlineLanes, Rig, ScriptedRedactor
 
 @pytest.fixture
 def inline(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("appliance.daemon.loop.ThreadPoolExecutor", InlineLanes)
+    monkeypatch.setattr("appliance.daemon.in_hand.ThreadPoolExecutor", InlineLanes)
 
 
 @pytest.fixture

@@ -13,8 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from appliance.config import Config, Folders, Intake, Usb
+from appliance.config import Config, Folders, Intake
 from appliance.daemon.loop import Daemon
+from appliance.daemon.parts import Places
 from appliance.errors import BadFile, DeviceLost
 from appliance.status import snapshot
 from appliance.status.snapshot import Snapshot
@@ -93,7 +94,8 @@ class Rig:
         self.home = home
         self.redactor = redactor
         settings = Intake(**{"settle_s": 2.0, "sweep_s": 5.0, "watch": False, "min_free_mib": 0, **intake})
-        self.config = Config(Folders(box=home).resolved(), settings, usb=Usb(home / "usb"))
+        self.config = Config(Folders(box=home).resolved(), settings)
+        self.places = Places(home / "usb", home / "outcomes", home / "shares")
         self.now, self.wall = 1000.0, 1_700_000_000.0
         self.daemon: Daemon | None = None
 
@@ -108,7 +110,7 @@ class Rig:
         return path
 
     def start(self) -> Daemon:
-        self.daemon = Daemon(self.config, self.redactor, clock=lambda: self.wall, monotonic=lambda: self.now)
+        self.daemon = Daemon(self.config, self.redactor, clock=lambda: self.wall, monotonic=lambda: self.now, places=self.places)
         return self.daemon
 
     def set(self, **intake: Any) -> None:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from appliance.daemon import loop
 from appliance.daemon import store as folders_module
+from appliance.daemon.lane import Job
+from appliance.daemon.parts import Host, PartView
 from appliance.errors import DeviceLost
 from appliance.status.silhouette import Silhouette
 from appliance.status.snapshot import Batch, Refused
@@ -120,21 +125,18 @@ def test_a_refused_file_goes_to_quarantine_with_its_reason(make_rig: MakeRig) ->
     rig = make_rig()
     rig.start()
     rig.drop("a/report.pdf", b"unsupported")
-    rig.drop("a/reason.json", b"unsupported too")
     rig.go()
     assert rig.files("out") == rig.files("work") == rig.files("inbox") == {}
-    kept = rig.files("quarantine")
-    assert kept.pop("E000001/0001/_reason.json") == b"unsupported too"
-    assert kept["E000001/0002/report.pdf"] == b"unsupported"
-    reason = rig.reason("E000001/0002")
+    assert rig.files("quarantine")["E000001/0001/report.pdf"] == b"unsupported"
+    reason = rig.reason("E000001/0001")
     assert {key: reason[key] for key in ("number", "code", "reason")} == {
-        "number": "E000001/0002",
+        "number": "E000001/0001",
         "code": "unsupported",
         "reason": "a test says that this is unsupported",
     }
-    folder = rig.config.folders.quarantine / "E000001/0002"
+    folder = rig.config.folders.quarantine / "E000001/0001"
     assert [path.stat().st_mode & 0o777 for path in (folder, folder / "report.pdf", folder / "reason.json")] == [0o700, 0o600, 0o600]
-    assert rig.look().refused_ever == 2
+    assert rig.look().refused_ever == 1
     assert Refused(**reason) in rig.look().refused
 
 
@@ -252,3 +254,59 @@ def test_what_a_redactor_had_in_its_lanes_when_it_died_is_one_loss(make_rig: Mak
         states.append(rig.look().state)
     assert "Needs attention" not in states
     assert len(rig.files("out")) == 3
+
+
+def test_side_files_stay_are_counted_and_leave_no_gap_in_the_numbers(make_rig: MakeRig) -> None:
+    """What Windows, a Mac, a NAS and the quarantine itself put beside pictures."""
+    rig = make_rig()
+    rig.start()
+    side = ("1.jpg:Zone.Identifier", "1.jpg:com.apple.quarantine", "a.lnk", "b.url", "c.ini", "d.db", "reason.json")
+    for name in (*side, ".hidden.jpg", "x.part", "Thumbs.db", "y.tmp", "#recycle/3.jpg", "@eaDir/1.jpg/thumb.jpg"):
+        rig.drop(f"a/{name}", b"jpeg side")
+    rig.drop("a/1.jpg", b"jpeg one")
+    rig.drop("a/2.jpg", b"jpeg two")
+    rig.go()
+    assert rig.files("out") == {"E000001/0001.jpg": clean(b"jpeg one"), "E000001/0002.jpg": clean(b"jpeg two")}
+    assert rig.files("quarantine") == {}
+    assert rig.look().left == {
+        "side file": 6, "thumbnail database": 2, "hidden or temporary": 3, "recycle bin": 1, "system folder": 1
+    }  # fmt: skip
+
+
+class Folder:
+    """A source in a test: a folder whose pictures are already whole."""
+
+    folder: Path
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+
+    def look(self, now: float) -> None:
+        pass
+
+    def take(self, now: float, age: float) -> Job | None:
+        path = next(iter(sorted(self.folder.iterdir())), None)
+        if path is None:
+            return None
+        number = self._host.journal.claim(b"folder", age, 3600.0)
+        return Job(number, changed_at=now, stamp=self._host.box.take_copy(path, path.name, number))
+
+    def view(self, now: float) -> PartView:
+        return PartView(waiting=len(list(self.folder.iterdir())))
+
+    def due_at(self) -> float:
+        return math.inf
+
+    def close(self) -> None:
+        pass
+
+
+def test_a_new_source_is_one_class_and_one_line(make_rig: MakeRig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loop, "SOURCES", (*loop.SOURCES, Folder))
+    rig = make_rig()
+    Folder.folder = rig.home / "elsewhere"
+    Folder.folder.mkdir()
+    (Folder.folder / "a.png").write_bytes(b"png a")
+    rig.go(3)
+    assert rig.files("out") == {"E000001/0001.png": clean(b"png a")}
+    assert list(Folder.folder.iterdir()) == []

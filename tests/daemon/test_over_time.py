@@ -16,7 +16,7 @@ import pytest
 
 from appliance.config import Config, Limits
 from appliance.daemon.loop import OVERDUE_S, Daemon
-from appliance.daemon.sources.drop_folder import Collector
+from appliance.daemon.sources.drop_folder import DropFolder
 from appliance.daemon.store import Box
 from appliance.errors import BadConfig, BadFile
 from appliance.types import Report
@@ -233,7 +233,7 @@ def test_a_large_file_is_not_copied_from_another_file_system(make_rig: MakeRig, 
     rig.drop("a/small.jpg", b"jpeg")
     rig.go()
     assert (list(rig.files("out")), list(rig.files("inbox"))) == (["E000001/0001.jpg"], ["a/large.jpg"])
-    assert [reason.split(":")[0] for reason in rig.look().left] == ["larger than limits.file_mib and on another file system"]
+    assert [reason.split(":")[0] for reason in rig.look().left] == ["larger than limits.file_mib"]
 
 
 def test_reloading_takes_over_what_may_change(make_rig: MakeRig, caplog: pytest.LogCaptureFixture) -> None:
@@ -275,9 +275,9 @@ def test_events_do_not_make_it_list_thousands_of_files_while_there_is_enough_to_
         rig.drop(f"{index}.jpg")
     rig.go(4)
     sweeps: list[float] = []
-    monkeypatch.setattr(Collector, "sweep", lambda self, now, sweep=Collector.sweep: (sweeps.append(now), sweep(self, now)))
+    monkeypatch.setattr(DropFolder, "sweep", lambda self, now, sweep=DropFolder.sweep: (sweeps.append(now), sweep(self, now)))
     for _ in range(100):
-        daemon._on_event()
+        daemon._sources[0]._on_event()
         rig.go(0.3, 0.3)
     assert len(rig.files("out")) > 100 and len(sweeps) == 6
     rig.go(400, 0.3)

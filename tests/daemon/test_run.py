@@ -75,7 +75,7 @@ def test_does_not_wait_for_ever_for_a_lane_that_hangs(home: Path, said: list[str
     with pytest.raises(BadConfig, match="in use"):
         Daemon(rig.config, rig.redactor)
     over.set()
-    daemon._threads.shutdown()
+    daemon._hand._threads.shutdown()
     daemon._box.close()
     daemon = Daemon(rig.config, rig.redactor)
     daemon._stopping = True

@@ -14,7 +14,14 @@ import pytest
 
 from appliance.config import Shares
 from appliance.daemon import share_worker, store
+from appliance.daemon.journal import Journal
+from appliance.daemon.loop import Daemon
 from appliance.daemon.sinks import share
+from appliance.daemon.sinks.share import ShareSink
+from appliance.daemon.sources import share as source
+from appliance.daemon.sources import tree
+from appliance.daemon.sources.share import Fetching, ShareSource
+from appliance.daemon.store import Box
 from appliance.status.snapshot import Share
 from appliance.system import files
 
@@ -23,16 +30,22 @@ from .rig import Rig, clean
 MakeRig = Callable[..., Rig]
 
 
+def workers(daemon: Daemon) -> list[share_worker.ShareWorker]:
+    """What fetches and what delivers."""
+    return [part.worker for part in daemon._parts if isinstance(part, ShareSource | ShareSink)]
+
+
 class Hospital:
     """A server with an in and an out share; what is mounted has another device number, as the kernel gives it."""
 
     def __init__(self, rig: Rig, home: Path, patch: pytest.MonkeyPatch) -> None:
         self.rig, self.points, self.kept = rig, home / "shares", home / "server"
-        rig.config = replace(rig.config, shares=Shares("//server/in", "//server/out", self.points))
+        rig.config = replace(rig.config, shares=Shares("//server/in", "//server/out"))
         self.mounted = {"in": True, "out": True}
         for name in self.mounted:
             (self.points / name).mkdir(parents=True)
         patch.setattr("appliance.daemon.share_worker.device_of", self._device_of)
+        patch.setattr(share_worker.ShareWorker, "begin", lambda worker: None)
 
     def _device_of(self, file: int) -> int:
         name = Path(f"/proc/self/fd/{file}").readlink().name
@@ -53,8 +66,8 @@ class Hospital:
         daemon = self.rig.daemon or self.rig.start()
         for _ in range(seconds):
             self.rig.go(1)
-            for one in daemon._shares.carriers:
-                one.turn()
+            for worker in workers(daemon):
+                worker.turn()
         self.rig.go(1)
 
     def away(self, name: str) -> None:
@@ -151,7 +164,7 @@ class Killed(BaseException):
     pass
 
 
-@pytest.mark.parametrize("step", ["write_whole", "fsync", "rename", "unlink", "move", "make_folder"])
+@pytest.mark.parametrize("step", ["write_whole", "fsync", "rename", "unlink"])
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 def test_a_kill_at_any_step_of_fetching_loses_and_doubles_nothing(
     hospital: Hospital, monkeypatch: pytest.MonkeyPatch, step: str, after: bool
@@ -166,13 +179,36 @@ def test_a_kill_at_any_step_of_fetching_loses_and_doubles_nothing(
             call(*arguments, **named)
         raise Killed
 
-    fetcher = hospital.rig.daemon._shares.carriers[0]
+    fetcher = workers(hospital.rig.daemon)[0]
     with monkeypatch.context() as patch:
         fetcher.turn()
         hospital.rig.now += 10
         patch.setattr(owner, step, kill)
         with pytest.raises(Killed):
             fetcher.turn()
+    hospital.rig.restart()
+    hospital.go()
+    assert list(hospital.files("out").values()) == [clean(b"jpeg a")]
+    assert (hospital.files("in"), hospital.rig.files("work")) == ({}, {})
+
+
+@pytest.mark.parametrize(("owner", "step"), [(Journal, "claim"), (Box, "take_copy"), (Box, "settle"), (Fetching, "taken")])
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+def test_a_kill_while_the_copy_gets_its_number_loses_and_doubles_nothing(
+    hospital: Hospital, monkeypatch: pytest.MonkeyPatch, owner: type, step: str, after: bool
+) -> None:
+    hospital.write("x/a.jpg", b"jpeg a")
+    call = getattr(owner, step)
+
+    def kill(*arguments: object, **named: object) -> object:
+        if after:
+            call(*arguments, **named)
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(owner, step, kill)
+        with pytest.raises(Killed):
+            hospital.go()
     hospital.rig.restart()
     hospital.go()
     assert list(hospital.files("out").values()) == [clean(b"jpeg a")]
@@ -221,7 +257,7 @@ def test_rights_lost_between_the_copy_and_a_restart(hospital: Hospital, monkeypa
     """What an earlier run copied and cannot take away now was not taken; the share is not given up for it."""
     hospital.write("a.jpg", b"jpeg a")
     hospital.rig.start()
-    fetcher = hospital.rig.daemon._shares.carriers[0]
+    fetcher = workers(hospital.rig.daemon)[0]
     fetcher.turn()
     hospital.rig.now += 10
 
@@ -238,8 +274,8 @@ def test_rights_lost_between_the_copy_and_a_restart(hospital: Hospital, monkeypa
     hospital.rig.restart()
     with monkeypatch.context() as patch:
         patch.setattr(os, "unlink", refuse(PermissionError))
-        hospital.rig.daemon._shares.carriers[0].turn()
-        assert hospital.rig.daemon._shares.carriers[0].fault == ""
+        workers(hospital.rig.daemon)[0].turn()
+        assert workers(hospital.rig.daemon)[0].fault == ""
     hospital.go()
     assert list(hospital.files("out").values()) == [clean(b"jpeg a")]
 
@@ -254,7 +290,8 @@ def test_a_share_that_hangs_holds_up_nothing(hospital: Hospital, monkeypatch: py
 
     monkeypatch.setattr("appliance.daemon.share_worker.opened", hang)
     daemon = hospital.rig.start()
-    daemon._shares.start()
+    for worker in workers(daemon):
+        worker.start()
     assert asked.wait(10)
     hospital.rig.drop("local.jpg", b"jpeg local")
     hospital.rig.go(10)
@@ -298,3 +335,42 @@ def test_the_bare_folder_is_no_share(tmp_path: Path) -> None:
         pass
     with share_worker.opened(Path("/proc")) as root:
         assert os.fstat(root).st_dev == Path("/proc").stat().st_dev
+
+
+@pytest.mark.parametrize("bin_folder", ["#recycle", "@Recycle", ".recycle", ".Trash-1000", "papelera"])
+def test_what_a_recycle_bin_keeps_is_not_done_again(hospital: Hospital, monkeypatch: pytest.MonkeyPatch, bin_folder: str) -> None:
+    """A NAS moves what the box takes away into a folder of the same share; one whose name nobody knows is known by the content."""
+    unlink = os.unlink
+
+    def to_the_bin(path: str, **named: int) -> None:
+        if "dir_fd" in named and str(path).startswith("x/"):
+            kept = hospital.points / "in" / bin_folder / path
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            shutil.move(hospital.points / "in" / path, kept)
+        else:
+            unlink(path, **named)
+
+    monkeypatch.setattr(os, "unlink", to_the_bin)
+    for number in range(3):
+        hospital.write(f"x/{number}.jpg", f"jpeg {number}".encode())
+    hospital.go(40)
+    assert sorted(hospital.files("out").values()) == [clean(f"jpeg {number}".encode()) for number in range(3)]
+    assert set(hospital.files("in")) == {f"{bin_folder}/x/{number}.jpg" for number in range(3)}, "nothing is deleted in a bin"
+    left = hospital.rig.look().left
+    assert left == ({source.ALREADY_DONE: 3} if bin_folder == "papelera" else {source.BIN_ON: 1})
+
+
+def test_a_file_too_large_stays_on_the_share_and_the_others_come(hospital: Hospital) -> None:
+    hospital.rig.config = replace(hospital.rig.config, limits=replace(hospital.rig.config.limits, file_mib=1))
+    hospital.write("a.jpg", b"jpeg" + bytes(1 << 20))
+    hospital.write("b.jpg", b"jpeg b")
+    hospital.go()
+    assert list(hospital.files("out").values()) == [clean(b"jpeg b")]
+    assert (set(hospital.files("in")), hospital.rig.look().left) == ({"a.jpg"}, {tree.TOO_LARGE: 1})
+
+
+def test_fetched_pictures_are_never_in_the_drop_folder(hospital: Hospital) -> None:
+    hospital.write("x/a.jpg", b"jpeg a")
+    hospital.go()
+    assert list(hospital.files("out").values()) == [clean(b"jpeg a")]
+    assert list(hospital.rig.inbox.iterdir()) == []

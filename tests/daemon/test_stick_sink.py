@@ -55,7 +55,7 @@ class Desk(Port):
 def desk(make_rig: MakeRig, home: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Desk]:
     def make(mode: str) -> Desk:
         rig = make_rig(ScriptedRedactor())
-        rig.config = replace(rig.config, usb=replace(rig.config.usb, results=mode, outcomes=home / "outcomes"))
+        rig.config = replace(rig.config, usb=replace(rig.config.usb, results=mode))
         desk = Desk(rig, home, monkeypatch)
         rig.start()
         return desk

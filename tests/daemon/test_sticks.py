@@ -8,13 +8,15 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from appliance.daemon.journal import Journal, Number
 from appliance.daemon.sources import stick_reader as stick_module
-from appliance.daemon.sources import sticks
+from appliance.daemon.sources import sticks, tree
+from appliance.daemon.store import Box
 from appliance.status.snapshot import Stick
 from appliance.system import files
 
@@ -262,7 +264,7 @@ def test_a_kill_while_taking_loses_and_doubles_nothing(port: Port, monkeypatch: 
     class Killed(BaseException):
         pass
 
-    owner = Journal if step == "claim" else sticks.Box
+    owner = Journal if step == "claim" else Box
     call = getattr(owner, step)
 
     def kill(*arguments: object, **named: object) -> None:
@@ -320,3 +322,18 @@ def test_identity_comes_from_udev(tmp_path: Path) -> None:
     (tmp_path / "b8:1").write_text("S:disk/by-label/MUSTERMANN\nE:ID_FS_UUID=12AB-34CD\nE:ID_FS_LABEL=MUSTERMANN\nE:ID_SERIAL=x_0:0\n")
     assert sticks.identify(os.makedev(8, 1), tmp_path) == "12AB-34CD/x_0:0"
     assert sticks.identify(os.makedev(8, 2), tmp_path) == ""
+
+
+def test_a_file_too_large_is_left_unread_and_the_rest_goes_on(port: Port, monkeypatch: pytest.MonkeyPatch) -> None:
+    port.rig.config = replace(port.rig.config, limits=replace(port.rig.config.limits, file_mib=1))
+    port.rig.restart()
+    brought: list[int] = []
+    bring = files.bring
+    monkeypatch.setattr(files, "bring", lambda source, path: (brought.append(os.fstat(source).st_size), bring(source, path)))
+    port.write(1, "a.jpg", b"jpeg" + bytes(1 << 20))
+    port.write(1, "b.jpg", b"jpeg b")
+    port.plug(1)
+    (stick,) = port.read()
+    assert (stick.done, stick.total, stick.unreadable) == (1, 1, 0)
+    assert stick.not_released == {tree.TOO_LARGE: 1}
+    assert brought == [6], "nothing of it was written to the box"

@@ -46,6 +46,7 @@ def test_ignores_what_is_no_delivery(home: Path, box: Inbox, name: str) -> None:
     put(home, name)
     sweep = box.sweep()
     assert not sweep.files and not sweep.left
+    assert sum(sweep.ignored.values()) == 1, "counted"
 
 
 def test_leaves_what_is_no_plain_file(home: Path, box: Inbox) -> None:

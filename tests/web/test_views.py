@@ -11,7 +11,8 @@ import pytest
 from boxes import every_headline, snapshot
 
 from appliance.daemon.sinks import share
-from appliance.daemon.sources import drop_folder, tree
+from appliance.daemon.sources import names, tree
+from appliance.daemon.sources import share as source
 from appliance.status.snapshot import Hour, Share, Stick
 from appliance.system import clock
 from appliance.web import charts, licences, metrics, texts, views
@@ -45,7 +46,7 @@ def asked_for() -> Iterator[str]:
                 yield node.args[0].value
     yield from (*views.MEANING, *views.MEANING.values(), *views.STICK.values(), *views.SHARE.values(), *views.CLOCK.values())
     yield from (text for pair in (*views.ADVICE.values(), views.UNKNOWN_REFUSAL) for text in pair)
-    yield from ("Done before: {count}.", "Unreadable: {count}. The stick may be worn.", "text", "thumbnail database")
+    yield from ("Done before: {count}.", "Unreadable: {count}. The stick may be worn.", *names.KINDS)
 
 
 def test_the_table_has_what_is_asked_for_and_nothing_else() -> None:
@@ -72,14 +73,17 @@ def sentences(path: Path, functions: set[str]) -> Iterator[str]:
 def test_the_daemons_sentences_are_known_in_german() -> None:
     said = {
         *sentences(ROOT / "daemon" / "state.py", {"decide", "call_for_help"}),
-        *sentences(ROOT / "daemon" / "loop.py", {"_sweep"}),
+        *sentences(ROOT / "daemon" / "sources" / "drop_folder.py", {"look"}),
         *sentences(ROOT / "errors.py", {"why_not"}),
         *sentences(ROOT / "daemon" / "state.py", {"as_state"}),
         *sentences(ROOT / "status" / "snapshot.py", {"look"}),
         *sentences(ROOT / "status" / "snapshot.py", {"read"}),
         *(getattr(tree, name) for name in ("LINK", "SPECIAL", "HARD_LINK", "MOUNTED", "TOO_DEEP")),
         *(text.format(user="anonbox") for text in (tree.UNREADABLE, tree.UNREADABLE_FOLDER, tree.UNTAKEABLE)),
-        drop_folder.TOO_LARGE,
+        tree.TOO_LARGE,
+        *names.KINDS,
+        source.ALREADY_DONE,
+        source.BIN_ON,
         share.CLASH,
     }
     parts = {text for text in said if not text.endswith((": 7.", ": 7"))} - {"Read the snapshot; one that grew stale comes back as"}

@@ -6,11 +6,10 @@ import json
 import secrets
 from collections.abc import Iterable
 from contextlib import suppress
-from pathlib import Path
 
-from appliance.daemon.journal import Journal, Number
+from appliance.daemon.journal import Number
+from appliance.daemon.parts import Host
 from appliance.daemon.sources.stick_reader import Plug
-from appliance.daemon.store import Box
 from appliance.status.snapshot import StickState
 from appliance.system import files
 
@@ -20,16 +19,16 @@ PATIENCE_S = 1800.0
 OUTCOMES: dict[str, StickState] = {"": "safe to remove", "full": "results do not fit"}
 
 
-class Giveback:
+class StickSink:
     """What one stick is to be given, and how far that is.
 
     state : "writing results" until it is known that there is nothing to give, or all is on it
     """
 
-    def __init__(self, plug: Plug, box: Box, journal: Journal, outcomes: Path) -> None:
-        self._journal, self._device = journal, plug.device
-        self._request = box.state / "sticks" / f"{plug.path.name}.request"
-        self._outcome = outcomes / f"{plug.path.name}.json"
+    def __init__(self, plug: Plug, host: Host) -> None:
+        self._journal, self._device = host.journal, plug.device
+        self._request = host.box.state / "sticks" / f"{plug.path.name}.request"
+        self._outcome = host.places.results / f"{plug.path.name}.json"
         self._given: set[Number] = set()
         self._refused: set[Number] = set()
         self._asked: set[Number] = set()

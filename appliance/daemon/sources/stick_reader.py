@@ -9,17 +9,18 @@ import queue
 import re
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from appliance.daemon.journal import Journal, Number
+from appliance.daemon.journal import Number
+from appliance.daemon.parts import Host
 from appliance.daemon.sinks.stick_writer import FOLDER, MARKER
+from appliance.daemon.sources.names import PICTURE, kind_of
 from appliance.daemon.sources.settling import Stamp
-from appliance.daemon.sources.tree import Entry, Inbox, Left, NotNow, Sweep, natural
-from appliance.daemon.store import Box
+from appliance.daemon.sources.tree import TOO_LARGE, Entry, Inbox, Left, NotNow, Sweep, natural
 from appliance.formats.signatures import format_of
 from appliance.system import files
 from appliance.system.faults import BoxTrouble, describe, ours
@@ -31,19 +32,6 @@ PAUSE_S = 5.0
 
 COPY = re.compile(r"\.stick-.*\.part", re.DOTALL)
 """Names in work/ of copies that have no number yet."""
-
-PICTURE = re.compile(r".*\.(jpe?g|jpe|jfif|png|bmp|dib|tiff?)", re.DOTALL)
-KINDS = (
-    (re.compile(r"(thumbs|ehthumbs|ehthumbs_vista)\.db|\.ds_store", re.DOTALL), "thumbnail database"),
-    (re.compile(r"\..*|~\$.*|.*\.(part|tmp|partial|crdownload|filepart)|desktop\.ini", re.DOTALL), "hidden or temporary"),
-    (re.compile(r"system volume information|\$recycle\.bin|recycler|lost\+found|found\.[0-9]{3}", re.DOTALL), "system folder"),
-    (re.compile(r"dicomdir|.*\.(dcm|dic)", re.DOTALL), "DICOM"),
-    (re.compile(r".*\.(txt|csv|ini|inf|log|idx|cal|dat)", re.DOTALL), "text"),
-    (re.compile(r".*\.(xml|html?|json)", re.DOTALL), "XML or HTML"),
-    (re.compile(r".*\.pdf", re.DOTALL), "PDF"),
-    (re.compile(r".*\.(mp4|m4v|mov|avi|mpe?g|mts|m2ts|wmv|mkv)", re.DOTALL), "video"),
-)
-"""Names of things that stay on the stick -> the word for the page; all others are "other"."""
 
 
 class Gone(Exception):
@@ -84,11 +72,10 @@ class Reader(threading.Thread):
     fault : why the stick could not be read to its end, "" while it can
     """
 
-    def __init__(self, plug: Plug, box: Box, journal: Journal, wake: Callable[[], None], heeds_marker: bool = False) -> None:
-        """heeds_marker : a stick with the folder results.MARKER is not read"""
+    def __init__(self, plug: Plug, host: Host) -> None:
         super().__init__(name="stick", daemon=True)  # a read that hangs in the kernel must not keep the process from ending
-        self._plug, self._work, self._journal, self._wake = plug, box.work, journal, wake
-        self._secret = box.secret()
+        self._plug, self._host, self._work, self._journal, self._wake = plug, host, host.box.work, host.journal, host.wake
+        self._secret = host.box.secret()
         self._inbox = Inbox(plug.path)
         self._ended = threading.Event()
         self._copies: queue.Queue[Copy] = queue.Queue(maxsize=1)
@@ -97,7 +84,7 @@ class Reader(threading.Thread):
         self.not_released: Counter[str] = Counter()
         self.finished = self.takes_results = False
         self.numbers: set[Number] = set()
-        self._heeds_marker = heeds_marker
+        self._heeds_marker = host.config.usb.results == "second"  # one with the folder stick_writer.MARKER is not read
         self.fault = ""
 
     def run(self) -> None:
@@ -132,14 +119,16 @@ class Reader(threading.Thread):
 
     def _pictures(self, found: Sweep) -> Iterator[tuple[Entry, Stamp]]:
         """The pictures, in the order people number them; everything else is counted."""
-        self.not_released.update(map(kind_of, found.ignored))
+        self.not_released.update(found.ignored)
         self.not_released.update(found.left)
         for entry, stamp in sorted(found.files.items(), key=lambda item: natural(item[0])):
             if self._ended.is_set():
                 return
             if FOLDER.fullmatch(entry.folder.partition("/")[0]):
                 continue  # results that a box gave it
-            if PICTURE.fullmatch(entry.name.casefold()) or self._begins_like_a_picture(entry, stamp):
+            if stamp.size > self._host.largest:
+                self.not_released[TOO_LARGE] += 1
+            elif PICTURE.fullmatch(entry.name.casefold()) or self._begins_like_a_picture(entry, stamp):
                 yield entry, stamp
             else:
                 self.not_released[kind_of(entry.name)] += 1
@@ -205,8 +194,3 @@ class Reader(threading.Thread):
     def _check_presence(self) -> None:
         if not self._plug.is_present():
             raise Gone
-
-
-def kind_of(name: str) -> str:
-    """What a thing that stays on the stick is, in a word for the page."""
-    return next((kind for pattern, kind in KINDS if pattern.fullmatch(name.casefold())), "other")

@@ -10,17 +10,15 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from appliance.config import Usb
-from appliance.daemon.journal import Journal, Number
+from appliance.daemon.journal import Number
 from appliance.daemon.lane import Job
-from appliance.daemon.sinks.stick import Giveback
+from appliance.daemon.parts import Host, PartView
+from appliance.daemon.sinks.stick import StickSink
 from appliance.daemon.sources.stick_reader import COPY, Copy, Plug, Reader
-from appliance.daemon.store import Box
 from appliance.status.snapshot import Stick, StickState
 
 LOOK_S = 1.0
@@ -41,7 +39,7 @@ DEVICE = re.compile(r"[a-z0-9]+", re.ASCII)
 @dataclass
 class _Plugged:
     """One stick that is plugged in. identity : what it is recognised by; since : monotonic seconds; taken : pictures numbered
-    giveback : of results, None when this stick gets none
+    sink : of results, None when this stick gets none
     """
 
     number: int
@@ -49,7 +47,7 @@ class _Plugged:
     plug: Plug
     since: float
     reader: Reader | None = None
-    giveback: Giveback | None = None
+    sink: StickSink | None = None
     held: Copy | None = None
     taken: int = 0
 
@@ -64,7 +62,7 @@ class _Plugged:
         if self.reader.fault or not (self.reader.finished or self.reader.is_alive()):
             return "cannot be read" if self.plug.is_present() else "pulled too early"
         if self.reader.finished and self.held is None and not self.reader.has_copy:
-            return self.giveback.state if self.giveback else "safe to remove"
+            return self.sink.state if self.sink else "safe to remove"
         return "reading" if self.reader.total is None else "working"
 
     def view(self, now: float) -> Stick:
@@ -83,43 +81,35 @@ class _Pulled:
     until: float
 
 
-@dataclass
 class Sticks:
-    """All sticks of one running box. usb : the configuration's section; wake : has the daemon turn"""
+    """All sticks of one running box. All times are monotonic seconds."""
 
-    usb: Usb
-    box: Box
-    journal: Journal
-    wake: Callable[[], None]
-    _plugged: dict[str, _Plugged] = field(default_factory=dict)
-    _pulled: dict[str, _Pulled] = field(default_factory=dict)
-    _numbers: dict[str, int] = field(default_factory=dict)
-    _released: set[Number] = field(default_factory=set)
-    _look_at: float = 0.0
-
-    def __post_init__(self) -> None:
+    def __init__(self, host: Host) -> None:
+        self._host, self.box, self.journal, self.usb = host, host.box, host.journal, host.config.usb
         self._secret = self.box.secret()
-        self.folder = self.usb.mounts
+        self.folder = host.places.usb
+        self._plugged: dict[str, _Plugged] = {}
+        self._pulled: dict[str, _Pulled] = {}
+        self._numbers: dict[str, int] = {}
+        self._released: set[Number] = set()
+        self._look_at = 0.0
         for path in self.box.work.iterdir():
             if COPY.fullmatch(path.name):  # of the last run; the stick still has it, or the journal would know
                 path.unlink()
 
-    @property
-    def is_reading(self) -> bool:
-        """Whether pictures are on their way from a stick."""
-        return any(stick.reader is not None and stick.reader.is_alive() for stick in self._plugged.values()) or self.is_ready
-
-    @property
-    def is_ready(self) -> bool:
-        """Whether a picture could be taken now."""
-        return any(stick.next_copy() is not None for stick in self._plugged.values())
+    def view(self, now: float) -> PartView:
+        """sticks : by number"""
+        plugged = self._plugged.values()
+        is_reading = any(stick.reader is not None and stick.reader.is_alive() for stick in plugged)
+        is_ready = any(stick.next_copy() is not None for stick in plugged)
+        shown = [*(pulled.stick for pulled in self._pulled.values()), *(stick.view(now) for stick in plugged)]
+        return PartView(is_busy=is_reading or is_ready, sticks=tuple(sorted(shown, key=lambda stick: stick.number)))
 
     def due_at(self) -> float:
-        """When to look again, monotonic seconds."""
         return self._look_at
 
     def look(self, now: float) -> None:
-        """Notice what was plugged in or pulled. now : monotonic seconds"""
+        """Notice what was plugged in or pulled."""
         if now < self._look_at:
             return
         self._look_at = now + LOOK_S
@@ -130,11 +120,11 @@ class Sticks:
         for name, plug in plugs.items():
             if name not in self._plugged:
                 self._plug_in(name, plug, now)
-        self._give_back(now)
+        self._write_back(now)
         self._pulled = {identity: pulled for identity, pulled in self._pulled.items() if now < pulled.until}
 
-    def take(self, age: float, idle_s: float) -> Job | None:
-        """Number the next picture; None when there is none ready. age : the box's age; idle_s : as for a folder of the drop folder
+    def take(self, now: float, age: float) -> Job | None:
+        """Number the next picture; None when there is none ready. age : the box's age
 
         Raises OSError or sqlite3.Error when the box cannot take it; it is tried again.
         """
@@ -146,7 +136,9 @@ class Sticks:
                     stick.held = None
                     stick.reader.known += 1
                     continue
-                number = self.journal.claim(self._key(stick.identity, copy.entry.folder), age, idle_s, copy.seen)
+                number = self.journal.claim(
+                    self._key(stick.identity, copy.entry.folder), age, self._host.config.intake.examination_idle_s, copy.seen
+                )
                 try:
                     stamp = self.box.take_copy(copy.path, copy.entry.name, number)
                 except OSError:
@@ -158,11 +150,6 @@ class Sticks:
                     stick.reader.numbers.add(number)
                 return Job(number, changed_at=float("-inf"), stamp=stamp)  # it cannot grow any more
         return None
-
-    def views(self, now: float) -> tuple[Stick, ...]:
-        """For the snapshot, by number."""
-        pulled = (pulled.stick for pulled in self._pulled.values())
-        return tuple(sorted((*pulled, *(stick.view(now) for stick in self._plugged.values())), key=lambda stick: stick.number))
 
     def close(self) -> None:
         for stick in self._plugged.values():
@@ -187,29 +174,29 @@ class Sticks:
             return
         identity = identify(plug.device) or f"{name} {now}"
         self._pulled.pop(identity, None)
-        reader = Reader(plug, self.box, self.journal, self.wake, heeds_marker=self.usb.results == "second")
-        giveback = None if self.usb.results == "box" else Giveback(plug, self.box, self.journal, self.usb.outcomes)
-        stick = _Plugged(self._number_of(identity), identity, plug, now, reader, giveback)
+        reader = Reader(plug, self._host)
+        sink = None if self.usb.results == "box" else StickSink(plug, self._host)
+        stick = _Plugged(self._number_of(identity), identity, plug, now, reader, sink)
         self._plugged[name] = stick
         if stick.reader is not None:
             stick.reader.start()
 
-    def _give_back(self, now: float) -> None:
+    def _write_back(self, now: float) -> None:
         """Have the results of what was read written onto the stick they came from, or onto those that take results."""
         read = [
-            (stick, stick.reader, stick.giveback)
+            (stick, stick.reader, stick.sink)
             for stick in self._plugged.values()
-            if stick.reader is not None and stick.giveback is not None and stick.reader.finished and stick.next_copy() is None
+            if stick.reader is not None and stick.sink is not None and stick.reader.finished and stick.next_copy() is None
         ]
         for _, reader, _ in read:  # of all of them first, or one that takes results would look safe to remove for a moment
             self._released |= reader.numbers
-        for stick, reader, giveback in read:
+        for stick, reader, sink in read:
             if self.usb.results == "stick":
-                giveback.look(reader.numbers, now)
+                sink.look(reader.numbers, now)
             elif reader.takes_results:
-                giveback.look(self._released, now)
+                sink.look(self._released, now)
             else:
-                stick.giveback = None
+                stick.sink = None
 
     def _unplug(self, name: str, now: float) -> None:
         stick = self._plugged.pop(name)
@@ -217,8 +204,8 @@ class Sticks:
             return
         state = stick.state(now)
         stick.reader.end()
-        if stick.giveback is not None:
-            stick.giveback.end()
+        if stick.sink is not None:
+            stick.sink.end()
         if state not in REMOVABLE:
             self._pulled[stick.identity] = _Pulled(replace(stick.view(now), state="pulled too early"), now + PULLED_S)
         # what was copied and has no number goes: the stick still has it

@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
+from appliance.daemon.sources.names import ignored_as
 from appliance.daemon.sources.settling import Stamp
 
 DEEPEST = 32
@@ -29,6 +30,7 @@ LINK = "symbolic link: not followed"
 SPECIAL = "not a regular file (socket, FIFO or device): not taken"
 HARD_LINK = "file with a second name (hard link): not taken"
 MOUNTED = "another file system mounted here: not entered"
+TOO_LARGE = "larger than limits.file_mib: not taken"
 TOO_DEEP = f"more than {DEEPEST} folders deep: not entered"
 UNREADABLE_FOLDER = "folder that cannot be read: give user {user} the right to read and enter it"
 UNREADABLE = "no read permission: give user {user} the right to read it"
@@ -40,11 +42,6 @@ TO_LEAVE = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.EBUSY})
 LEASES_TELL = frozenset({"ext2", "ext3", "ext4", "xfs", "btrfs", "f2fs", "tmpfs", "vfat", "exfat", "zfs", "overlay"})
 """File systems where a lease knows every writer. NFS and SMB refuse one with the same EAGAIN, whether somebody writes or not."""
 
-_IGNORED = re.compile(
-    r"\..*|~\$.*|.*\.(part|tmp|partial|crdownload|filepart)|thumbs\.db|ehthumbs\.db|desktop\.ini"
-    r"|system volume information|\$recycle\.bin|recycler|lost\+found|found\.[0-9]{3}",
-    re.DOTALL,
-)
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
 
@@ -68,14 +65,14 @@ class Sweep:
     """files : what may be taken once it stands still
     empty : folders that hold nothing at all
     folders : every folder entered, relative
-    ignored : names that are no pictures' by a rule (hidden, temporary, Thumbs.db), in any folder
+    ignored : kind -> number of things that are no pictures by their name (hidden, temporary, a recycle bin), in any folder
     left : reason -> number of things that stay where they are
     """
 
     files: dict[Entry, Stamp] = field(default_factory=dict)
     empty: dict[str, Stamp] = field(default_factory=dict)
     folders: list[str] = field(default_factory=list)
-    ignored: list[str] = field(default_factory=list)
+    ignored: Counter[str] = field(default_factory=Counter)
     left: Counter[str] = field(default_factory=Counter)
 
 
@@ -138,8 +135,8 @@ class Inbox:
         with os.scandir(folder) as entries:
             for entry in entries:
                 nothing = False
-                if _IGNORED.fullmatch(entry.name.casefold()):
-                    result.ignored.append(entry.name)
+                if kind := ignored_as(entry.name):
+                    result.ignored[kind] += 1
                     continue
                 try:
                     self._look_at(folder, Entry(path, entry.name), device, depth, result)
