@@ -11,7 +11,7 @@ CUDA ?= /usr/local/cuda
 PIP = -m pip --disable-pip-version-check install --quiet
 
 .DEFAULT_GOAL := test
-.PHONY: run test test-train test-page test-vm bench setup install uninstall bundle jetson style lock fonts train clean
+.PHONY: run test check docs test-train test-page test-vm bench setup install uninstall bundle jetson style lock fonts train clean
 
 run: setup
 	@echo "Drop pictures into $(BOX)/in; results come to $(BOX)/out. Ctrl-C stops the box."
@@ -22,6 +22,17 @@ test: $(VENV)/.dev
 	$(VENV)/bin/ruff format --check
 	$(VENV)/bin/mypy
 	$(VENV)/bin/pytest -m "not train and not browser and not vm"
+
+# the quick part of it: before every commit
+check: $(VENV)/.dev
+	$(VENV)/bin/ruff check
+	$(VENV)/bin/ruff format --check
+	$(VENV)/bin/mypy
+	$(VENV)/bin/pytest -q -m "not slow and not train and not browser and not vm"
+
+# what the documents take from the program
+docs: $(VENV)/.dev
+	$(VENV)/bin/python deploy/docs/generate.py
 
 # the network's own tests; torch is large, so it has a virtual environment of its own
 test-train: $(TRAIN_VENV)/.train
