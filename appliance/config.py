@@ -52,8 +52,9 @@ class Intake:
     sweep_s: float = setting(5.0, "the whole drop folder is listed this often, events or not", "s", 0.05, 3600)
     watch: bool = setting(True, "let inotify shorten the wait; it sees nothing on a network share, the sweep does")
     incomplete_s: float = setting(60.0, "a cut-off picture is tried again this long after it last changed, then refused", "s", 0, 86400)
-    examination_idle_s: float = setting(3600.0, "a folder untouched for so long starts a new examination", "s", 1, 864000)
+    examination_idle_s: float = setting(600.0, "a folder into which nothing came for so long starts a new examination", "s", 1, 864000)
     keep_originals_days: float = setting(7.0, "originals stay in done/ so long; 0: removed once the result is on disk", "days", 0, 3650)
+    keep_refused_days: float = setting(30.0, "refused files stay in quarantine/ so long", "days", 0, 3650)
     min_free_mib: int = setting(512, "with less free space on out/ or state/ nothing new is taken", "MiB", 0)
 
 

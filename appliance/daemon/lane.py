@@ -11,7 +11,7 @@ from typing import Literal
 
 from appliance.daemon.journal import Journal, Number
 from appliance.daemon.sources.settling import Stamp
-from appliance.daemon.store import Box
+from appliance.daemon.store import Box, NumberTaken
 from appliance.errors import BadFile, RedactorDown
 from appliance.redactor import Redactor
 from appliance.status.silhouette import silhouette
@@ -83,7 +83,11 @@ class Lane:
         """
         if job.stage == "claimed":
             self._box.settle(job.number)
-            job.report = self._redact(job)
+            try:
+                job.report = self._redact(job)
+            except NumberTaken:
+                self._renumber(job, age)
+                job.report = self._redact(job)
             job.stage = "placed"
         if job.stage == "placed":
             self._box.settle_result(job.number)
@@ -95,11 +99,18 @@ class Lane:
             self._dispose(job.number, age, keep)
         if job.stage == "refused" and job.refusal is not None:
             at = self._clock()
-            self._journal.refused(job.number, job.refusal, at)
+            self._journal.refused(job.number, job.refusal, at, age)
             self._box.refuse(job.number, job.refusal, at)
             self._box.leave(job.number)
             log.info("%s refused, %s: %s", job.number, job.refusal.code, job.refusal.reason)
         job.stage = "settled"
+
+    def _renumber(self, job: Job, age: float) -> None:
+        """Go on under a number that is free for sure. It is redacted again, because a result may tell its number."""
+        new = self._journal.renumber(job.number, self._box.highest_exam(), age)
+        log.warning("%s was there already, it is %s from here on", job.number, new)
+        self._box.renumber(job.number, new)
+        job.number = new
 
     def _tell(self, job: Job, at: float) -> None:
         """Log what was done and keep it for the page."""

@@ -47,6 +47,8 @@ OVERDUE_S = 60.0
 TIDY_S = 60.0
 """How often the retention is looked after and the clocks are noted."""
 
+DAY_S = 86400.0
+
 TIDY_AT_ONCE = 200
 """Originals removed from done/ in one turn at most, so that the turn stays short."""
 
@@ -223,10 +225,15 @@ class Daemon:
         if now < self._tidy_at:
             return
         self._tidy_at = now + TIDY_S  # first, so that an error below does not stop the pictures
-        keep_s = self._config.intake.keep_originals_days * 86400
-        for number in self._journal.kept_since(self._age.at(now) - keep_s, TIDY_AT_ONCE):
+        age, intake = self._age.at(now), self._config.intake
+        for number in self._journal.kept_since(age - intake.keep_originals_days * DAY_S, TIDY_AT_ONCE):
             self._box.forget_kept(number)
             self._journal.finished(number)
+        for number in self._journal.refused_since(age - intake.keep_refused_days * DAY_S, TIDY_AT_ONCE):
+            self._box.forget_refused(number)
+            self._journal.discarded(number)
+        oldest = self._journal.oldest_refusal()
+        self._board.next_discard_at = None if oldest is None else self._clock() + oldest + intake.keep_refused_days * DAY_S - age
         self._journal.write_mark(self._age.mark(now, self._clock()))
 
     def _claim(self, now: float) -> None:
@@ -289,7 +296,7 @@ class Daemon:
             loss=self._loss,
             is_short=self._is_short,
             min_free_mib=self._config.intake.min_free_mib,
-            is_lost=self._journal.lost,
+            loss_of_journal=self._journal.loss,
             is_busy=bool(self._running or self._jobs or self._collector.is_ready or self._sticks.is_reading),
             sticks={stick.state for stick in sticks},
             shares={share.state for share in shares},
