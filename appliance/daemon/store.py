@@ -361,9 +361,23 @@ class Box:
         for name in _numbered(number.name):
             folder = self.quarantine / number.folder / name
             files.make_folder(folder, 0o700)
-            if self.original(number) is None or not any(other.startswith(ORIGINAL) for other in _names(folder)):
+            if all(self._is_copy(number, folder / other) for other in _names(folder) if other.startswith(ORIGINAL)):
                 return folder
         raise AssertionError
+
+    def _is_copy(self, number: Number, path: Path) -> bool:
+        """Whether a file is this picture's original, moved already or, across file systems, copied before a crash."""
+        name = self.original(number)
+        if name is None:
+            return True
+        try:
+            file = self.open_original(number)
+        except BadFile:
+            return False
+        try:
+            return files.is_same(file, path)
+        finally:
+            os.close(file)
 
     def _put(self, number: Number, name: str, folder: Path, wanted: str) -> None:
         """Move the original into a folder, under the first free name like the wanted one."""

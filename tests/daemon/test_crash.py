@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import inspect
 import itertools
 import os
 import signal
@@ -30,9 +29,9 @@ CHANGING = {call.__name__ for call in (*os.supports_dir_fd, *os.supports_fd)} - 
 STEPS = {
     os: CHANGING,
     files: {"rename_new"},
-    Journal: {name for name, _ in inspect.getmembers(Journal, inspect.isfunction) if not name.startswith("_")},
+    Journal: {name for name, call in vars(Journal).items() if name[0] != "_" and {"_transaction", "_change"} & set(call.__code__.co_names)},
 }
-"""Every call that changes what is on the disk, and every method of the journal."""
+"""Every call that changes what is on the disk, and every method of the journal that does."""
 
 
 class Killed(BaseException):
