@@ -8,6 +8,9 @@ Orientation is applied when the file is opened, so that all that follows knows o
 are whole MCUs, else by decoding and encoding at the highest fidelity JPEG has, every quantisation step 1 and chroma in full. That
 makes a larger file, whose pixels are compared with the decoded ones at once.
 
+What the last blocks hold beyond the picture's edge is filled anew where it is not as encoders fill it (coefficients.c): a lossless crop
+leaves half a name there.
+
 Not refused, because the picture is whole: bytes after the end, further pictures (MPF), junk between segments, padding before the
 end marker, scan parameters that baseline ignores, a wrong or missing JFIF. Every other warning of libjpeg is a refusal.
 """
@@ -163,11 +166,13 @@ class _Stream:
 
     def read(self, num: int, out: Pixels) -> None:
         """Raises BadFile."""
-        if self._decoded is None and num >= coefficients.SMALLEST:
-            self._decoded = self._opened(num)
+        decoded = self._decoded
+        if num >= coefficients.SMALLEST and (decoded is None or decoded.num != num):
+            decoded = self._opened(num)
+            self._decoded = self._decoded or decoded
         try:
-            if self._decoded is not None and self._decoded.num == num:
-                self._decoded.read(out)
+            if decoded is not None and decoded.num == num:
+                decoded.read(out)
             else:
                 turbo.decode(self.data, out)
         except turbo.TurboError as error:
