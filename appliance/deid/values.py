@@ -60,12 +60,14 @@ class Cleaned:
     """A header without a patient.
 
     dataset : new, with file meta and without pixel data; its transfer syntax is the source's until the pixels' writer says otherwise
-    strings : bytes of the source that must not be in the finished file
+    strings : texts of the source that must not be in the finished file, bytes
+    runs : readable bytes from the source's binary values, which must not be in the finished header
     own : values in the dataset that are this program's, not the source's
     notes : what was done, for the report; no values
     """
 
     dataset: FileDataset
     strings: frozenset[bytes]
+    runs: frozenset[bytes]
     own: frozenset[bytes]
     notes: tuple[str, ...] = ()
