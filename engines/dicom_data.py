@@ -123,10 +123,11 @@ def codes() -> dict[str, dict[str, str]]:
     from pydicom.sr._snomed_dict import mapping
 
     found: dict[str, dict[str, str]] = {}
+    known: Any = concepts
     for group in CONTEXT_GROUPS:
         for scheme, keywords in cid_concepts[group].items():
             for keyword in keywords:
-                for value, (meaning, _) in concepts[scheme][keyword].items():
+                for value, (meaning, _) in known[scheme][keyword].items():
                     found.setdefault(scheme, {})[value] = meaning
                     if scheme == "SCT" and value in mapping["SCT"]:
                         found.setdefault("SRT", {})[mapping["SCT"][value]] = meaning

@@ -19,12 +19,11 @@ from appliance.deid.uids import WELL_KNOWN, days_back, new_uid
 from appliance.deid.values import Cleaned, Identity, Rules
 from appliance.errors import BadFile
 
-DUMMIES = {"DA": "19000101", "DT": "19000101000000", "TM": "000000", "PN": "ANONYMIZED", "LO": "ANONYMIZED", "SH": "ANONYMIZED"} | dict.fromkeys(
-    ("ST", "LT", "UT", "UC"), "ANONYMIZED"
+DUMMIES = {"DA": "19000101", "DT": "19000101000000", "TM": "000000"} | dict.fromkeys(
+    ("PN", "LO", "SH", "ST", "LT", "UT", "UC"), "ANONYMIZED"
 )
 """What a Type 1 attribute holds that must not be empty, by VR (PS3.15 E.1.1, D); one of another VR is left out."""
 
-CODE_MEANING = 0x00080104
 FRAME_POINTERS = {tag_for_keyword(keyword) for keyword in ("FrameTime", "FrameTimeVector", "PageNumberVector", "SliceLocationVector")}
 """What a Frame Increment Pointer may point to: a pointer is 32 bits of anybody's choice otherwise."""
 
@@ -53,7 +52,9 @@ def _sop_class(source: Dataset) -> str:
         raise BadFile("unsupported", "the DICOM file does not say what it is (it has no SOP Class UID)")
     if found not in sop_classes():
         name = UID(found).name
-        raise BadFile("unsupported", f"the DICOM file is no picture or film that this box handles{f', but {name}' if name != found else ''}")
+        raise BadFile(
+            "unsupported", f"the DICOM file is no picture or film that this box handles{f', but {name}' if name != found else ''}"
+        )
     return found
 
 
@@ -95,9 +96,9 @@ class _Maker:
 
     def _level(self, source: Dataset, attributes: Iterable[Attribute]) -> tuple[Dataset, bool]:
         """What stays of a dataset or an item, and whether a Type 1 attribute that it had was lost."""
-        made, lost = Dataset(), False
+        made, lost, present = Dataset(), False, source.keys()
         for attribute in attributes:
-            if attribute.tag not in source:
+            if attribute.tag not in present:
                 continue
             element = self._element(source, attribute, fate(attribute, self.rules))
             if element is not None:
@@ -190,8 +191,7 @@ class _Maker:
     def _items(self, source: Dataset, attribute: Attribute) -> list[Dataset]:
         """A sequence's items; one that cannot stay whole does not stay at all."""
         sequence = source[attribute.tag].value
-        coded = CODE_MEANING in attribute.items
-        made = [self._concept(item) if coded else self._item(item, attribute) for item in sequence or ()]
+        made = [self._concept(item) if attribute.is_concept else self._item(item, attribute) for item in sequence or ()]
         return [item for item in made if item is not None]
 
     def _item(self, item: Dataset, attribute: Attribute) -> Dataset | None:

@@ -33,7 +33,7 @@ MOST_LUT = 2 * 2**16
 
 
 def values_of(source: Dataset, attribute: Attribute) -> list[Any]:
-    """The values an attribute has in the source: int or float, bytes for a table, str for the rest; [] where its VR is not the attribute's."""
+    """The values an attribute has in the source: int, float, bytes for a table, else str; [] where the VR is not the attribute's."""
     element = source.get_item(attribute.tag)
     if not isinstance(element, RawDataElement):
         return _converted(element, attribute)

@@ -13,6 +13,8 @@ from appliance.deid.table import DATA
 TYPES = ("1", "1C", "2", "2C", "3")
 """PS3.5 7.4, the strictest first."""
 
+CODE_MEANING = 0x00080104
+
 
 @dataclass
 class Attribute:
@@ -29,6 +31,11 @@ class Attribute:
     type: str = "3"
     mandatory: bool = False
     items: dict[int, Attribute] = field(default_factory=dict)
+
+    @property
+    def is_concept(self) -> bool:
+        """Whether its items are coded concepts (PS3.3 8.8)."""
+        return CODE_MEANING in self.items
 
     def meet(self, type_: str, mandatory: bool) -> None:
         """One more module that holds it."""

@@ -8,11 +8,12 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Iterable, Iterator
+from itertools import pairwise
 
 import numpy as np
 from pydicom import dcmread
 from pydicom.datadict import dictionary_VR
-from pydicom.dataelem import RawDataElement
+from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
 
 from appliance.deid.convert import decoded
@@ -36,7 +37,6 @@ MOST_MINED = 2**16
 
 ONE_TEXT = frozenset({"ST", "LT", "UT", "UR"})
 TEXT = frozenset({"AE", "AS", "CS", "DA", "DT", "LO", "PN", "SH", "TM", "UC", "UI"}) | ONE_TEXT
-DECIMAL = frozenset({"DS", "IS"})
 BINARY = frozenset({"OB", "OW", "UN"})
 PIXELS, TABLES = 0x7FE0, 0x0028
 """Groups of the pixel data, and of the colour tables, which stay."""
@@ -64,35 +64,33 @@ def strings_of(source: Dataset) -> tuple[frozenset[bytes], frozenset[bytes]]:
 def _gather(dataset: Dataset, texts: set[bytes], runs: set[bytes], depth: int) -> None:
     if depth > DEEPEST:
         raise BadFile("damaged", f"the DICOM file's sequences are nested more than {DEEPEST} deep")
-    for tag in list(dataset.keys()):
+    for tag, element in list(dataset.items()):
         if tag.group == PIXELS or tag.element == 0:
             continue
-        vr = _vr(dataset, int(tag))
+        vr = _vr(tag, element)
         if vr == "SQ":
             for item in dataset[tag].value or ():
                 _gather(item, texts, runs, depth + 1)
         elif vr in TEXT:
-            for raw in _raw_values(dataset, int(tag)):
+            for raw in _raw_values(element):
                 texts.update(_pieces(raw, vr, dataset))
         elif vr in BINARY and tag.group != TABLES:
-            for raw in _raw_values(dataset, int(tag)):
+            for raw in _raw_values(element):
                 runs.update(run.strip() for run in RUN.findall(raw[:MOST_MINED]))
 
 
-def _vr(dataset: Dataset, tag: int) -> str:
-    element = dataset.get_item(tag)
-    vr = element.VR if element is not None else None
-    if vr in (None, "UN"):
-        try:
-            return dictionary_VR(tag)
-        except KeyError:  # private, or in no dictionary
-            return "UN"
-    return str(vr)
+def _vr(tag: int, element: DataElement | RawDataElement) -> str:
+    if element.VR not in (None, "UN"):
+        return str(element.VR)
+    try:
+        return dictionary_VR(tag)
+    except KeyError:  # private, or in no dictionary
+        return "UN"
 
 
-def _raw_values(dataset: Dataset, tag: int) -> Iterator[bytes]:
-    element = dataset.get_item(tag)
-    if element is None or element.value is None:
+def _raw_values(element: DataElement | RawDataElement) -> Iterator[bytes]:
+    """As they stand in the file; as UTF-8 where pydicom has read them before."""
+    if element.value is None:
         return
     if isinstance(element, RawDataElement):
         yield element.value if isinstance(element.value, bytes) else b""
@@ -150,7 +148,7 @@ def _in_header(value: bytes, header: bytes) -> bool:
 
 
 def in_pixels(values: Iterable[bytes], data: memoryview) -> bool:
-    """Whether one of the longer values is in the pixel data. One pass finds where any of their four-byte pieces stands; most often nowhere."""
+    """Whether one of the longer values is in the pixel data. One pass looks for pieces of four bytes, which most often are nowhere."""
     longer = [value for value in values if len(value) >= SHORTEST_IN_PIXELS and not _ramp(value)]
     if not longer or len(data) < SHORTEST_IN_PIXELS:
         return False
@@ -172,4 +170,4 @@ def _hash(words: np.ndarray[tuple[int, ...], np.dtype[np.uint32]]) -> np.ndarray
 
 def _ramp(value: bytes) -> bool:
     """Whether it is what a grey wedge of raw pixels looks like: equal steps."""
-    return len({(b - a) % 256 for a, b in zip(value, value[1:])}) == 1
+    return len({(b - a) % 256 for a, b in pairwise(value)}) == 1

@@ -6,13 +6,10 @@ import json
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal
 
 DATA = Path(__file__).parent / "data"
 (TABLE,) = DATA.glob("ps315_*.json")
 EDITION = TABLE.stem.removeprefix("ps315_")
-
-Option = Literal["retain_device_identity", "retain_patient_characteristics", "retain_longitudinal_modified_dates"]
 
 
 @dataclass(frozen=True)
@@ -26,7 +23,7 @@ class Row:
 
 @lru_cache(1)
 def rows() -> dict[str, Row]:
-    """"GGGGEEEE" -> row; beside them "50xxxxxx", "60xx3000", "60xx4000" and "PRIVATE"."""
+    """ "GGGGEEEE" -> row; beside them "50xxxxxx", "60xx3000", "60xx4000" and "PRIVATE"."""
     return {tag: Row(*row) for tag, row in json.loads(TABLE.read_text("utf-8"))["rows"].items()}
 
 
