@@ -70,6 +70,13 @@ def open_file(data: bytes, limits: Limits) -> JpegPicture:
     return JpegPicture(parsed, colorspace, notes)
 
 
+def open_as_stored(data: bytes, limits: Limits) -> JpegPicture:
+    """As `open_file`, but not turned: in a container that has its own say on how a picture is shown. Raises BadFile."""
+    parsed = markers.parse(data)
+    check_pixels([(parsed.height, parsed.width)], limits)
+    return JpegPicture(parsed, _agreed(parsed))
+
+
 def _agreed(parsed: Jpeg) -> str:
     """The colour space, once libjpeg has read the same header as we have."""
     try:
@@ -214,6 +221,16 @@ class JpegPicture:
         self.pages = (JpegPage(_Stream(parsed.clean), (parsed.height, parsed.width), parsed.mcu, parsed.components),)
         self._parsed = parsed
         self._colorspace = colorspace
+
+    @property
+    def colorspace(self) -> str:
+        """How libjpeg takes the coefficients, one of turbo.COLORSPACES."""
+        return self._colorspace
+
+    @property
+    def clean(self) -> bytes:
+        """The JPEG without anything that decoding does not need."""
+        return self._parsed.clean
 
     def rewrite(self, masks: Sequence[Mask]) -> bytes:
         """The picture with the covered MCUs black in every component. Raises BadFile."""

@@ -67,6 +67,14 @@ class Sight:
         threshold = max(self._detector.threshold, at_least)
         return reduce(Mask.union, (self._look(page, rendering, threshold, stages) for rendering in range(page.renderings)))
 
+    def show(self, page: Page, stages: Stages) -> None:
+        """Have the slot show a page without looking, so that the one made from it need not be read from the start."""
+        zoom = scale.scale_for(page.size, self._canvas)
+        views = scale.views(zoom.reduced(page.size), self._canvas)
+        if len(views) == 1 and page.renderings == 1:
+            with stages("decode"):
+                self._show(page, zoom.num, 0, self._corner(views[0]))
+
     def _look(self, page: Page, rendering: int, threshold: int, stages: Stages) -> Mask:
         zoom = scale.scale_for(page.size, self._canvas)
         reduced = zoom.reduced(page.size)

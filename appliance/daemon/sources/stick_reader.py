@@ -20,7 +20,7 @@ from appliance.daemon.sinks.stick_writer import FOLDER, MARKER
 from appliance.daemon.sources.settling import Stamp
 from appliance.daemon.sources.tree import Entry, Inbox, Left, NotNow, Sweep, natural
 from appliance.daemon.store import Box
-from appliance.formats.signatures import format_of
+from appliance.formats.signatures import HEAD, format_of
 from appliance.system import files
 from appliance.system.faults import BoxTrouble, describe, ours
 
@@ -147,7 +147,7 @@ class Reader(threading.Thread):
     def _begins_like_a_picture(self, entry: Entry, stamp: Stamp) -> bool:
         try:
             with self._inbox.open(entry, stamp) as held:
-                return format_of(os.read(held.file, 16)) is not None
+                return format_of(os.read(held.file, HEAD)) is not None
         except (NotNow, Left, OSError):
             self._check_presence()
             return False
