@@ -92,7 +92,7 @@ class Dicom:
     shift_dates: bool = setting(False, "dates stay, moved back by a secret number of days an examination; false: they are removed")
     uids: str = setting(
         "examination",
-        "how far one secret makes new UIDs: examination: it is forgotten with it; box: kept for ever, so that later examinations refer to earlier",
+        "how far one secret makes new UIDs: examination: it is forgotten with it; box: it is kept, so that examinations stay linked",
         choices=("examination", "box"),
     )
     port: int = setting(0, "port DICOM is received on, 11112 or 104; 0: none is", "", 0, 65535)
@@ -210,11 +210,11 @@ def parse(values: Mapping[str, Any]) -> Config:
     config = _build(values)
     if config.shares.out and config.usb.results != "box":
         raise BadConfig("usb.results", f"is {config.usb.results}, but shares.out takes every result off the box: choose one of the two")
-    _check_dicom(config.dicom)
+    _check_dicom(config.dicom, config.shares)
     return config
 
 
-def _check_dicom(dicom: Dicom) -> None:
+def _check_dicom(dicom: Dicom, shares: Shares) -> None:
     """What the network's settings mean together. Raises BadConfig."""
     for key, titles in (("ae_title", [dicom.ae_title]), ("callers", listed(dicom.callers))):
         for title in titles:
@@ -228,6 +228,8 @@ def _check_dicom(dicom: Dicom) -> None:
     for key in ("callers", "addresses") if dicom.port else ():
         if not listed(getattr(dicom, key)):
             raise BadConfig(f"dicom.{key}", "is empty, but dicom.port is set: say who may send")
+    if dicom.send_to and shares.out:
+        raise BadConfig("dicom.send_to", "is set, but shares.out takes every result off the box: choose one of the two")
     if dicom.send_to and not NODE.fullmatch(dicom.send_to):
         raise BadConfig("dicom.send_to", f"is {dicom.send_to!r}, must be AETITLE@host:port")
 

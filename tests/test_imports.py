@@ -22,7 +22,7 @@ MAY_IMPORT = {
     "formats": BASE,
     "detect": BASE,
     "deid": BASE,
-    "dicomnet": BASE | {"status", "system"},
+    "dicomnet": BASE | {"deid", "system"},
     "engine": BASE | {"system"},
     "status": {"types", "system"},  # the contract between the processes
     "web": BASE | {"status", "system"},
