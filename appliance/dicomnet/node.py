@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Callable
 from typing import Any
 
-from pynetdicom import AE, _config, transport
+from pynetdicom import AE, _config, ae, transport
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 
 from appliance.deid.iods import sop_classes
@@ -31,12 +32,14 @@ FILMS = tuple(f"1.2.840.10008.5.1.4.1.1.77.1.{tail}" for tail in ("1.1", "2.1", 
 
 
 class GuardedSocket(transport.AssociationSocket):
-    """Reads no PDU that is longer than any the box has asked for, and no more of one object than `most_bytes`.
+    """Reads no PDU that is longer than any the box has asked for, no more of one object than `most_bytes`, and nothing without `room`.
 
     most_bytes : of all PDUs from one answer of ours to the next; 0: without end
+    room : whether there is space for what comes; pynetdicom's thread would die of a full disk, and the other side wait for it
     """
 
     most_bytes = 0
+    room: Callable[[], bool] = staticmethod(lambda: True)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -47,9 +50,15 @@ class GuardedSocket(transport.AssociationSocket):
         """Raises OSError, on which pynetdicom closes the connection."""
         with self._lock:
             self._read += nr_bytes
-            if nr_bytes > MOST_PDU_BYTES or 0 < self.most_bytes < self._read:
-                raise OSError(f"a PDU has {nr_bytes} bytes, limit is {MOST_PDU_BYTES}, or an object is too large")
+            if nr_bytes > MOST_PDU_BYTES or 0 < self.most_bytes < self._read or (self.assoc.is_acceptor and not self.room()):
+                raise OSError("a PDU or an object is too large, or the disk is full")
         return super().recv(nr_bytes)
+
+    def _shutdown_socket(self) -> None:
+        """pynetdicom leaves a socket open that never was connected."""
+        super()._shutdown_socket()
+        if self.socket is not None:
+            self.socket.close()
 
     def send(self, bytestream: bytes) -> None:
         super().send(bytestream)
@@ -59,7 +68,7 @@ class GuardedSocket(transport.AssociationSocket):
 
 def set_up() -> None:
     """pynetdicom's settings are the process's."""
-    transport.AssociationSocket = GuardedSocket  # type: ignore[misc]
+    transport.AssociationSocket = ae.AssociationSocket = GuardedSocket  # type: ignore[misc, attr-defined]
     _config.STORE_RECV_CHUNKED_DATASET = True  # straight into a file, not parsed
     _config.STORE_SEND_CHUNKED_DATASET = True
     _config.LOG_HANDLER_LEVEL = "none"

@@ -14,6 +14,7 @@ import threading
 import time
 from contextlib import suppress
 from pathlib import Path
+from socketserver import BaseServer
 from typing import Any
 
 from pydicom import dcmread
@@ -47,6 +48,7 @@ class Receiver:
         node.set_up()
         self._folder = config.folders.inbox / FOLDER
         self._most_bytes, self._least_free = config.limits.file_mib * 2**20, config.intake.min_free_mib * 2**20
+        node.GuardedSocket.room = staticmethod(lambda: self._free() >= self._least_free // 2)
         node.GuardedSocket.most_bytes = 2 * self._most_bytes  # between one and two limits it is answered that the object is too large
         self._receiving = self._folder / RECEIVING
         self._prepare()
@@ -65,7 +67,8 @@ class Receiver:
 
     def close(self) -> None:
         self._server.shutdown()
-        self._server.server_close()
+        tempfile.tempdir = None
+        node.GuardedSocket.most_bytes, node.GuardedSocket.room = 0, staticmethod(lambda: True)
 
     def _prepare(self) -> None:
         """The folders, without what a crash left half received: nothing of that was acknowledged."""
@@ -80,7 +83,7 @@ class Receiver:
             size = os.fstat(event.request._dataset_file.fileno()).st_size
             if size > self._most_bytes:
                 return TOO_LARGE
-            if shutil.disk_usage(self._folder).free < self._least_free:
+            if self._free() < self._least_free:
                 log.warning("a DICOM object was not taken: less than intake.min_free_mib of free space")
                 return NO_SPACE
             os.fchmod(event.request._dataset_file.fileno(), FILE_MODE)
@@ -90,6 +93,9 @@ class Receiver:
             log.warning("a DICOM object was not stored: %s", errno.errorcode.get(error.errno or 0, "failed"))
             return NO_SPACE if error.errno in (errno.ENOSPC, errno.EDQUOT) else FAILED
         return STORED
+
+    def _free(self) -> int:
+        return shutil.disk_usage(self._folder).free
 
     def _publish(self, received: Path, study: str) -> None:
         folder = self._folder / study
@@ -130,6 +136,10 @@ def _study(path: Path) -> str:
 
 def _listening_to(networks: list[Any]) -> type[ThreadedAssociationServer]:
     class Server(ThreadedAssociationServer):
+        def shutdown(self) -> None:
+            BaseServer.shutdown(self)  # pynetdicom's own looks for it among those that it started itself
+            self.server_close()
+
         def verify_request(self, request: Any, client_address: Any) -> bool:
             address = ipaddress.ip_address(str(client_address[0]).partition("%")[0])
             known = any(address in network for network in networks)

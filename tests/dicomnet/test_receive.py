@@ -12,7 +12,6 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -28,15 +27,15 @@ needs_dcmtk = pytest.mark.skipif(STORESCU is None, reason="storescu is not insta
 
 
 @pytest.fixture
-def receiver(tmp_path: Path) -> Iterator[Receiver]:
-    made = Receiver(configured(tmp_path / "box"))
+def receiver(home: Path) -> Iterator[Receiver]:
+    made = Receiver(configured(home / "box"))
     made.start()
     yield made
     made.close()
 
 
-def received(tmp_path: Path) -> list[Path]:
-    return sorted(path for path in (tmp_path / "box" / "in" / "dicom").glob("[!.]*/*"))
+def received(home: Path) -> list[Path]:
+    return sorted(path for path in (home / "box" / "in" / "dicom").glob("[!.]*/*"))
 
 
 def pictures(folder: Path, count: int, studies: int = 1) -> list[Path]:
@@ -54,22 +53,22 @@ def storescu(port: int, *what: str | Path, calling: str = "STATION", called: str
 
 
 @needs_dcmtk
-def test_two_hundred_files_come_whole_and_by_study(receiver: Receiver, tmp_path: Path) -> None:
-    sources = pictures(tmp_path / "source", 200, studies=2)
+def test_two_hundred_files_come_whole_and_by_study(receiver: Receiver, home: Path) -> None:
+    sources = pictures(home / "source", 200, studies=2)
     assert storescu(receiver.port, *sources).returncode == 0
-    arrived = received(tmp_path)
+    arrived = received(home)
     assert len(arrived) == 200
     assert len({path.parent for path in arrived}) == 2
-    assert not list((tmp_path / "box" / "in" / "dicom" / RECEIVING).iterdir())
+    assert not list((home / "box" / "in" / "dicom" / RECEIVING).iterdir())
     assert {path.read_bytes()[-768:] for path in arrived} == {sources[0].read_bytes()[-768:]}
 
 
 @needs_dcmtk
 @pytest.mark.parametrize(("calling", "called"), [("SOMEBODY", "ANONBOX"), ("STATION", "OTHERBOX")])
-def test_who_does_not_know_the_names_is_rejected(calling: str, called: str, receiver: Receiver, tmp_path: Path) -> None:
-    sources = pictures(tmp_path / "source", 1)
+def test_who_does_not_know_the_names_is_rejected(calling: str, called: str, receiver: Receiver, home: Path) -> None:
+    sources = pictures(home / "source", 1)
     assert storescu(receiver.port, *sources, calling=calling, called=called).returncode != 0
-    assert received(tmp_path) == []
+    assert received(home) == []
 
 
 def client(title: str = "STATION") -> AE:
@@ -85,8 +84,8 @@ def test_an_echo_is_answered(receiver: Receiver) -> None:
     association.release()
 
 
-def test_an_address_that_is_not_listed_gets_no_answer(tmp_path: Path) -> None:
-    made = Receiver(configured(tmp_path / "box", addresses="10.9.8.0/24"))
+def test_an_address_that_is_not_listed_gets_no_answer(home: Path) -> None:
+    made = Receiver(configured(home / "box", addresses="10.9.8.0/24"))
     made.start()
     with socket.create_connection(("127.0.0.1", made.port)) as line:
         line.settimeout(10)
@@ -103,45 +102,48 @@ def test_a_pdu_of_four_gibibytes_is_not_read(receiver: Receiver) -> None:
     test_an_echo_is_answered(receiver)
 
 
-def test_an_object_over_the_limit_is_refused_as_such_and_a_larger_one_is_cut_off(receiver: Receiver, tmp_path: Path) -> None:
+def test_an_object_over_the_limit_is_refused_as_such_and_a_larger_one_is_cut_off(receiver: Receiver, home: Path) -> None:
     for mebibytes, status in ((1.5, 0xA900), (4, None)):
         association = client().associate("127.0.0.1", receiver.port, ae_title="ANONBOX")
         source = endoscopic()
         source.PixelData = bytes(int(mebibytes * 2**20))
-        path = tmp_path / "large.dcm"
+        path = home / "large.dcm"
         path.write_bytes(written(source))
         assert association.send_c_store(path).get("Status") == status
         association.abort()
     for _ in range(100):
-        left = list((tmp_path / "box" / "in" / "dicom" / RECEIVING).iterdir())
+        left = list((home / "box" / "in" / "dicom" / RECEIVING).iterdir())
         if not left:
             break
         time.sleep(0.1)
-    assert left == [] and received(tmp_path) == []
+    assert left == [] and received(home) == []
 
 
-def test_a_disk_without_room_is_told(tmp_path: Path) -> None:
-    config = configured(tmp_path / "box")
-    made = Receiver(replace(config, intake=replace(config.intake, min_free_mib=2**40)))
+def test_a_disk_without_room_is_told(home: Path) -> None:
+    config = configured(home / "box")
+    made = Receiver(config)
+    made._least_free = shutil.disk_usage(home).free * 3 // 2  # between the bound and half of it
     made.start()
     association = client().associate("127.0.0.1", made.port, ae_title="ANONBOX")
-    path = tmp_path / "one.dcm"
+    path = home / "one.dcm"
     path.write_bytes(written(endoscopic()))
     assert association.send_c_store(path).Status == 0xA700
-    association.release()
+    made._least_free *= 2
+    association.send_c_store(path)
+    association.abort()
     made.close()
-    assert received(tmp_path) == []
+    assert received(home) == []
 
 
 @pytest.mark.slow
-def test_what_was_acknowledged_is_there_after_a_kill(tmp_path: Path) -> None:
+def test_what_was_acknowledged_is_there_after_a_kill(home: Path) -> None:
     """The process is killed at an arbitrary moment while files come; every one that got 0000 is whole in the drop folder."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    box = tmp_path / "box"
+    box = home / "box"
     (box / "in").mkdir(parents=True)
-    config = tmp_path / "box.toml"
+    config = home / "box.toml"
     config.write_text(
         f'[intake]\nmin_free_mib = 0\n[dicom]\nport = {port}\nhost = "127.0.0.1"\ncallers = "STATION"\naddresses = "127.0.0.1"\n'
     )
@@ -150,7 +152,7 @@ def test_what_was_acknowledged_is_there_after_a_kill(tmp_path: Path) -> None:
     assert process.stderr is not None and "listens" in process.stderr.readline()
     association = client().associate("127.0.0.1", port, ae_title="ANONBOX")
     acknowledged = 0
-    for number, path in enumerate(pictures(tmp_path / "source", 60)):
+    for number, path in enumerate(pictures(home / "source", 60)):
         if number == 40:
             os.kill(process.pid, signal.SIGKILL)
         if not association.is_established or association.send_c_store(path).get("Status") != 0:
@@ -159,5 +161,5 @@ def test_what_was_acknowledged_is_there_after_a_kill(tmp_path: Path) -> None:
     process.wait()
     process.stderr.close()
     association.abort()
-    whole = [path for path in received(tmp_path) if path.read_bytes()[-768:] == PIXELS]
+    whole = [path for path in received(home) if path.read_bytes()[-768:] == PIXELS]
     assert 40 <= acknowledged <= len(whole) <= acknowledged + 1
