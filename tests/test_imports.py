@@ -21,6 +21,8 @@ MAY_IMPORT = {
     "system": {"types", "errors"},
     "formats": BASE,
     "detect": BASE,
+    "deid": BASE,
+    "dicomnet": BASE | {"deid", "system"},
     "engine": BASE | {"system"},
     "status": {"types", "system"},  # the contract between the processes
     "web": BASE | {"status", "system"},
@@ -30,7 +32,7 @@ MAY_IMPORT = {
     "checks": BASE | {"daemon", "redactor", "engine", "formats", "status", "system"},
     "bench": BASE | {"daemon", "redactor", "engine", "detect", "formats"},
     "install": BASE,
-    "cli": BASE | {"bench", "checks", "daemon", "engine", "install", "redactor", "signals", "status", "system", "web"},
+    "cli": BASE | {"bench", "checks", "daemon", "dicomnet", "engine", "install", "redactor", "signals", "status", "system", "web"},
     "__main__": {"cli"},
     "__init__": set(),
 }
@@ -56,6 +58,8 @@ ONE_HOME = {
     "torch": set(),
     "engines": set(),  # the laboratory stands on the product, never the other way round
     "matplotlib": {"bench/plots.py"},
+    "pydicom": {"deid", "formats", "dicomnet"},
+    "pynetdicom": {"dicomnet"},
 }
 
 

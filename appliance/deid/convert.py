@@ -8,6 +8,7 @@ import re
 import struct
 from typing import Any
 
+import numpy as np
 from pydicom.charset import python_encoding
 from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
@@ -76,9 +77,7 @@ def _numbers(element: RawDataElement, vr: str) -> list[Any]:
 
 def _table(element: RawDataElement) -> bytes:
     raw = (element.value or b"")[:MOST_LUT]
-    if element.is_little_endian:
-        return raw
-    return b"".join(raw[at + 1 : at + 2] + raw[at : at + 1] for at in range(0, len(raw) - 1, 2))
+    return raw if element.is_little_endian else np.frombuffer(raw[: len(raw) // 2 * 2], "<u2").byteswap().tobytes()
 
 
 def decoded(raw: bytes, source: Dataset) -> str:

@@ -45,7 +45,7 @@ its Clean Pixel Data Option.
 | attribute | value | when |
 |---|---|---|
 | (0012,0062) Patient Identity Removed | YES | after the pixels were found free of text |
-| (0012,0063) De-identification Method | program and version, profile with its edition; model | always; after the pixels were found free of text |
+| (0012,0063) De-identification Method | program, profile with edition; model | always; after the pixels were found free of text |
 | (0012,0064) De-identification Method Code Sequence | the codes below | |
 | (0028,0301) Burned In Annotation | NO | after the pixels were found free of text |
 | (0028,0303) Longitudinal Temporal Information Modified | REMOVED, or MODIFIED with `shift_dates` | always |

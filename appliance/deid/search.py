@@ -170,4 +170,5 @@ def _hash(words: np.ndarray[tuple[int, ...], np.dtype[np.uint32]]) -> np.ndarray
 
 def _ramp(value: bytes) -> bool:
     """Whether it is what a grey wedge of raw pixels looks like: equal steps."""
-    return len({(b - a) % 256 for a, b in pairwise(value)}) == 1
+    step = value[1] - value[0]
+    return all((after - before - step) % 256 == 0 for before, after in pairwise(value))
