@@ -20,11 +20,15 @@ from typing import Any
 
 from appliance.config import Config
 from appliance.errors import BadConfig, BadFile, DeviceLost, RedactorDown
-from appliance.redactor import wire
+from appliance.redactor import Progress, ignore, wire
+from appliance.redactor.patience import Patience
 from appliance.system.liveness import SAID_EVERY_S, Pulse, cpu_s
 from appliance.types import EngineInfo, Report
 
 log = logging.getLogger("anonbox.redactor")
+
+POLL_S = 1.0
+"""How often a job that says nothing is asked about, at least."""
 
 START_S = 600.0
 """A first start may have to compile the model; on a Jetson that takes minutes."""
@@ -114,11 +118,11 @@ class RedactorProcess:
                 return int(line.split()[1]) // 1024
         raise RedactorDown("the redactor ended")
 
-    def redact(self, source: int, target: int, *, alone: bool = False) -> Report:
+    def redact(self, source: int, target: int, *, alone: bool = False, on_progress: Progress = ignore) -> Report:
         child, line = self._idle_line()
         try:
             wire.send(line, {}, (source, target))
-            answer, _ = wire.receive(line)
+            answer = self._answer(child, line, on_progress)
         except TimeoutError as error:
             self._replace(child)
             if alone:
@@ -139,6 +143,24 @@ class RedactorProcess:
             child, self._child = self._child, None
         if child:
             child.bury()
+
+    def _answer(self, child: _Child, line: socket.socket, on_progress: Progress) -> dict[str, Any]:
+        """What comes of a job. Raises TimeoutError when it works too long without a word, or does nothing for so long."""
+        limit_s = self._config.limits.job_s
+        patience = Patience(limit_s, lambda: cpu_s(child.process.pid), lambda: self._lanes - child.idle.qsize())
+        told = (0, 0)
+        while True:
+            if not select.select([line], [], [], min(POLL_S, limit_s / 4))[0]:
+                if patience.is_over():
+                    raise TimeoutError
+                on_progress(*told)
+                continue
+            answer, _ = wire.receive(line)
+            if "progress" not in answer:
+                return answer
+            told = wire.progress(answer)
+            patience.hear(told[0])
+            on_progress(*told)
 
     def _read(self, answer: dict[str, Any], child: _Child) -> Report:
         if "done" in answer:

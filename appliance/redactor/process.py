@@ -14,6 +14,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from appliance.engine.model import load_model
 from appliance.errors import AnonBoxError, BadConfig, BadFile, DeviceLost
 from appliance.formats import Limits
 from appliance.formats.reduce import use_gpu
-from appliance.redactor import sandbox, wire
+from appliance.redactor import Progress, sandbox, wire
 from appliance.redactor.detector import Detector
 from appliance.redactor.redact import redact
 from appliance.redactor.warmup import warm_up
@@ -106,7 +107,7 @@ def _lane(line: socket.socket, detector: Detector, limits: Limits, max_bytes: in
             return
         source, target = descriptors
         try:
-            answer = deliver(target, *redact(read_whole(source, max_bytes), detector, limits))
+            answer = deliver(target, *redact(read_whole(source, max_bytes), detector, limits, _teller(line)))
         except BadFile as error:
             answer = {"bad_file": [error.code, error.reason]}
         except DeviceLost as error:
@@ -117,6 +118,20 @@ def _lane(line: socket.socket, detector: Detector, limits: Limits, max_bytes: in
             os.close(source)
             os.close(target)
         wire.send(line, answer)
+
+
+def _teller(line: socket.socket) -> Progress:
+    """Tells the daemon of a job's progress, not too often."""
+    next_at = time.monotonic() + wire.WORD_EVERY_S
+
+    def tell(done: int, total: int) -> None:
+        nonlocal next_at
+        now = time.monotonic()
+        if now >= next_at:
+            next_at = now + wire.WORD_EVERY_S
+            wire.send(line, {"progress": [done, total]})
+
+    return tell
 
 
 def deliver(target: int, finished: bytes, report: Report) -> dict[str, Any]:

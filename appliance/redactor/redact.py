@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from appliance.errors import BadFile
 from appliance.formats import Limits, open_picture
+from appliance.redactor import Progress, ignore
 from appliance.redactor.detector import Detector
 from appliance.redactor.stages import Stages
 from appliance.redactor.verify import left_over
@@ -16,18 +17,24 @@ MOST_LOOKS = 8
 """After so many looks a picture that still shows text is refused. Of the 50 evaluation pictures 47 need two, the others three."""
 
 
-def redact(data: bytes, detector: Detector, limits: Limits) -> tuple[bytes, Report]:
+def redact(data: bytes, detector: Detector, limits: Limits, progress: Progress = ignore) -> tuple[bytes, Report]:
     """Remove all text from a picture file and everything from the file that is not needed to show it.
 
     data : the whole file
+    progress : told how many pages were looked at for the first time, of how many; the same again after every later stage
     Returns the finished file, which was read back and found free of text, and the report of what was done.
     Raises BadFile when the file cannot be released, DeviceLost when the engine failed; there is no third outcome.
     """
-    stages = Stages()
+    done = total = 0
+    stages = Stages(lambda: progress(done, total))
     with stages("read"):
         picture = open_picture(data, limits)
+    total = len(picture.pages)
     with detector.sight() as sight:
-        masks = [sight.look(page, stages) for page in picture.pages]
+        masks = []
+        for page in picture.pages:
+            masks.append(sight.look(page, stages))
+            done = len(masks)
         for looks in range(2, MOST_LOOKS + 1):
             with stages("rewrite"):
                 finished = picture.rewrite(masks)

@@ -12,6 +12,8 @@ from typing import Any
 from appliance.types import Mode
 
 HEADER = struct.Struct("=I")
+WORD_EVERY_S = 0.25
+"""Of progress, from the redactor: {"progress": [done, total]}, before the answer."""
 MOST_BYTES = 64 * 2**20
 MOST_DESCRIPTORS = 2
 
@@ -71,6 +73,14 @@ def receive(line: socket.socket) -> tuple[dict[str, Any], list[int]]:
     if not isinstance(value, dict):
         raise ValueError("message is not a JSON object")
     return value, descriptors
+
+
+def progress(word: dict[str, Any]) -> tuple[int, int]:
+    """(done, total) of a word of progress. Raises ValueError."""
+    match word.get("progress"):
+        case [int(done), int(total)]:
+            return done, total
+    raise ValueError("a word of progress does not hold two numbers")
 
 
 def _exactly(line: socket.socket, count: int) -> bytes:

@@ -31,6 +31,12 @@ def lane(line: socket.socket) -> None:
             os._exit(3)
         if word == "hang":
             time.sleep(60)
+        if word == "talk":
+            for done in range(8):
+                time.sleep(0.1)
+                wire.send(line, {"progress": [done, 8]})
+        if word == "nonsense":
+            wire.send(line, {"progress": "soon"})
         if word == "slow":
             time.sleep(0.3)
         answers = {

@@ -122,6 +122,22 @@ def test_a_picture_that_takes_too_long(start: Start, tmp_path: Path) -> None:
     assert redact(redactor, "fine", tmp_path)
 
 
+def test_words_of_progress_are_passed_on_and_buy_time(start: Start, tmp_path: Path) -> None:
+    redactor, heard = start(job_s=0.3), []
+    source, target = tmp_path / "source", tmp_path / "target"
+    source.write_text("talk")
+    with open(source, "rb") as reader, open(target, "w+b") as writer:
+        redactor.redact(reader.fileno(), writer.fileno(), on_progress=lambda done, total: heard.append((done, total)))
+    assert sorted(set(heard) - {(0, 0)}) == [(done, 8) for done in range(8)], "0.8 s in all, more than the limit"
+
+
+def test_nonsense_from_a_redactor_is_a_crash(start: Start, tmp_path: Path) -> None:
+    redactor = start()
+    with pytest.raises(DeviceLost):
+        redact(redactor, "nonsense", tmp_path)
+    assert redact(redactor, "fine", tmp_path)
+
+
 def test_a_neighbour_hears_that_the_process_died(start: Start, tmp_path: Path) -> None:
     redactor = start()
     heard: list[Exception] = []
