@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -126,5 +127,8 @@ def matching(masks: Sequence[Mask], pages: Sequence[Page]) -> Sequence[Mask]:
     return masks
 
 
-DECODER_ERRORS = (OSError, SyntaxError, ValueError, EOFError, struct.error, IndexError, KeyError, TypeError, OverflowError)
-"""What Pillow's decoders raise on broken data."""
+DECODER_ERRORS = (
+    *(ArithmeticError, AssertionError, AttributeError, BufferError, EOFError, LookupError, NameError, OSError, RuntimeError),
+    *(StopIteration, SyntaxError, TypeError, ValueError, Warning, struct.error, zlib.error),
+)
+"""What decoders raise on broken data: every class of error but MemoryError, which says nothing of the data."""

@@ -90,7 +90,7 @@ def _refusal(error: turbo.TurboError) -> BadFile:
     if "remature end" in message:
         return BadFile("incomplete", f"the JPEG is cut off: {message}")
     if "nsufficient memory" in message:
-        return BadFile("too-large", "the JPEG needs more memory than there is")
+        raise MemoryError(message)
     if "subsampling" in message:
         return BadFile("unsupported", "the JPEG's chroma subsampling is none of 4:4:4, 4:2:2, 4:2:0, 4:4:0, 4:1:1")
     return BadFile("damaged", f"the JPEG is damaged: {message}")

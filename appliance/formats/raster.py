@@ -14,11 +14,14 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from appliance.errors import BadFile
 from appliance.formats.common import Limits, check_request, matching
 from appliance.formats.reduce import reducer
 from appliance.types import Mask, Pixels
+
+Image.MAX_IMAGE_PIXELS = None  # Pillow's guard takes bytes for pixels here; check_pixels is ours, and comes first
 
 CELL = (8, 8)
 """Cells of the masks; any size would do, this one keeps masks small."""

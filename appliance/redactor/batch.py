@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from appliance.errors import BadFile, DeviceLost
+from appliance.errors import BadFile, DeviceLost, MustRunAlone
 from appliance.redactor import Redactor
 from appliance.types import Mask, Report
 
@@ -143,10 +143,10 @@ def redact_all(items: Sequence[Item], redactor: Redactor, to: Places, each: Call
 
 
 def _redact_in_company(item: Item, redactor: Redactor, to: Places) -> Outcome | None:
-    """None when the redactor died meanwhile: another file may be to blame."""
+    """None when it has to run alone, or the redactor died meanwhile: another file may be to blame."""
     try:
         return _redact(item, redactor, to, alone=False)
-    except DeviceLost:
+    except (DeviceLost, MustRunAlone):
         return None
 
 
@@ -177,7 +177,10 @@ def _carry(item: Item, redactor: Redactor, to: Places, *, alone: bool) -> Report
         final.parent.mkdir(parents=True, exist_ok=True)
         target, temporary = mkstemp(dir=final.parent, prefix=".anonbox-", suffix=".part")
         try:
+            before = os.fstat(source)
             report = redactor.redact(source, target, alone=alone)
+            if os.fstat(source).st_mtime_ns != before.st_mtime_ns:
+                raise BadFile("incomplete", "the file changed while it was read")
             os.fchmod(target, 0o644)
             os.replace(temporary, final)
         finally:

@@ -6,6 +6,7 @@ from appliance.errors import BadFile
 from appliance.formats import Limits, open_picture
 from appliance.redactor import Progress, ignore
 from appliance.redactor.detector import Detector
+from appliance.redactor.room import Share
 from appliance.redactor.stages import Stages
 from appliance.redactor.verify import left_over
 from appliance.types import Report
@@ -17,18 +18,24 @@ MOST_LOOKS = 8
 """After so many looks a picture that still shows text is refused. Of the 50 evaluation pictures 47 need two, the others three."""
 
 
-def redact(data: bytes, detector: Detector, limits: Limits, progress: Progress = ignore) -> tuple[bytes, Report]:
+def redact(
+    data: bytes, detector: Detector, limits: Limits, progress: Progress = ignore, share: Share | None = None
+) -> tuple[bytes, Report]:
     """Remove all text from a picture file and everything from the file that is not needed to show it.
 
     data : the whole file
     progress : told how many pages were looked at for the first time, of how many; the same again after every later stage
+    share : what the file may take where others are in work
     Returns the finished file, which was read back and found free of text, and the report of what was done.
-    Raises BadFile when the file cannot be released, DeviceLost when the engine failed; there is no third outcome.
+    Raises BadFile when the file cannot be released, DeviceLost when the engine failed, MustRunAlone when its share is too
+    small, before anything was decoded or looked at.
     """
     done = total = 0
     stages = Stages(lambda: progress(done, total))
     with stages("read"):
-        picture = open_picture(data, limits)
+        share = share or Share()
+        picture = open_picture(data, limits, share.memory)
+        share.tiles(sum(detector.tiles(page) for page in picture.pages))
     total = len(picture.pages)
     with detector.sight() as sight:
         masks = []

@@ -29,6 +29,7 @@ class Settings:
     threads : CPU threads for the network, 0 = one a core
     cache : folder of compiled models
     mode : "mask" or "boxes"
+    alone : it serves the files that run alone, one at a time and after all others: they are large, or suspects
     threshold : 1..255, or 0 for what the model's card recommends
     """
 
@@ -44,6 +45,7 @@ class Settings:
     max_pixels: int
     max_bytes: int
     memory_mib: int
+    alone: bool = False
 
     def to_json(self) -> str:
         return json.dumps(asdict(self))
