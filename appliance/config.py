@@ -81,8 +81,8 @@ class Detect:
 class Limits:
     megapixels: int = setting(100, "a larger picture (all its pages together) is refused", "Mpx", 1, 4000)
     file_mib: int = setting(256, "a larger file is refused", "MiB", 1, 4096)
-    job_s: float = setting(60.0, "a picture that takes longer is refused and the redactor restarted", "s", 1, 3600)
-    memory_mib: int = setting(2048, "address space the redactor may take beyond what it needs when idle", "MiB", 64)
+    job_s: float = setting(60.0, "a picture that works so long without a sign of progress is refused; CPU time counts", "s", 1, 3600)
+    memory_mib: int = setting(3072, "address space a redactor may take beyond what it needs when idle, and one for a large file", "MiB", 64)
 
 
 @dataclass(frozen=True)

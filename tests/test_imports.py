@@ -27,7 +27,7 @@ MAY_IMPORT = {
     "status": {"types", "system"},  # the contract between the processes
     "web": BASE | {"status", "system"},
     "signals": BASE | {"status", "system"},
-    "redactor": BASE | {"formats", "detect", "engine", "system"},
+    "redactor": BASE | {"formats", "deid", "detect", "engine", "system"},
     "daemon": BASE | {"redactor", "status", "system", "formats"},
     "checks": BASE | {"daemon", "redactor", "engine", "formats", "status", "system"},
     "bench": BASE | {"daemon", "redactor", "engine", "detect", "formats"},
@@ -49,12 +49,15 @@ ONE_HOME = {
     "PIL": {
         "formats",
         "redactor/warmup.py",
+        "redactor/warmup_dicom.py",
         "redactor/batch.py",
         "detect/rbox.py",
         "engine/reference.py",
         "checks/rehearsal.py",
         "bench/frames.py",
     },
+    "imagecodecs": {"formats"},
+    "openjpeg": {"formats/dicom/codecs.py"},
     "torch": set(),
     "engines": set(),  # the laboratory stands on the product, never the other way round
     "matplotlib": {"bench/plots.py"},

@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from appliance.daemon.lane import Trouble
+from appliance.daemon.failures import Trouble
 from appliance.status.snapshot import ShareState, State, StickState
 from appliance.system.faults import describe, is_full
 

@@ -12,6 +12,7 @@ transparency that is not the same everywhere. DICOM is not in this table: its fr
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib import import_module
 
 from appliance.errors import BadFile
@@ -45,7 +46,12 @@ def sniff(head: bytes) -> str:
     return name
 
 
-def open_picture(data: bytes | memoryview, limits: Limits) -> Picture:
-    """Open a picture file of any handled format. Raises BadFile."""
+def open_picture(data: bytes | memoryview, limits: Limits, reserve: Callable[[int], None] = lambda memory: None) -> Picture:
+    """Open a picture file of any handled format. Raises BadFile.
+
+    reserve : told Picture.memory before the samples are decoded
+    """
     picture: Picture = import_module(FORMATS[sniff(bytes(data[:HEAD]))]).open_file(bytes(data), limits)
+    reserve(picture.memory)
+    _ = picture.pages  # so that what is broken is refused here
     return picture

@@ -53,6 +53,10 @@ _DARKEST = 1024
 _FULL = 8
 """The picture's own size, in eighths."""
 
+_MEMORY = 6
+"""Bytes a sample in full resolution, at most: two coefficients of two bytes each, source's and result's, and the pixels; or what turning
+by pixels takes before."""
+
 TURNED_LOSSLESSLY = "orientation applied without loss"
 TURNED_BY_PIXELS = "orientation applied by pixels: the picture was encoded anew at the highest fidelity"
 
@@ -93,7 +97,7 @@ def _refusal(error: turbo.TurboError) -> BadFile:
     if "remature end" in message:
         return BadFile("incomplete", f"the JPEG is cut off: {message}")
     if "nsufficient memory" in message:
-        return BadFile("too-large", "the JPEG needs more memory than there is")
+        raise MemoryError(message)
     if "subsampling" in message:
         return BadFile("unsupported", "the JPEG's chroma subsampling is none of 4:4:4, 4:2:2, 4:2:0, 4:4:0, 4:1:1")
     return BadFile("damaged", f"the JPEG is damaged: {message}")
@@ -218,6 +222,7 @@ class JpegPicture:
 
     def __init__(self, parsed: Jpeg, colorspace: str, notes: tuple[str, ...] = ()) -> None:
         self.notes = notes
+        self.memory = _MEMORY * parsed.height * parsed.width * len(parsed.components)
         self.pages = (JpegPage(_Stream(parsed.clean), (parsed.height, parsed.width), parsed.mcu, parsed.components),)
         self._parsed = parsed
         self._colorspace = colorspace

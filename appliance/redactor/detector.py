@@ -29,6 +29,11 @@ class Detector:
         for slot in engine.slots:
             self._free.put(slot)
 
+    def tiles(self, page: Page) -> int:
+        """How many passes of the network one look at the page takes."""
+        canvas = self.engine.slots[0].pixels.shape[:2]
+        return page.renderings * len(scale.views(scale.scale_for(page.size, canvas).reduced(page.size), canvas))
+
     @contextmanager
     def sight(self) -> Iterator[Sight]:
         """A slot to look with for as long as one file is in work."""

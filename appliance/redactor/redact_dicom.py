@@ -18,8 +18,10 @@ from appliance.formats import Limits, Picture
 from appliance.formats.dicom import Frames, open_frames, read_header, reread
 from appliance.formats.dicom.dataset import Header as Elements
 from appliance.formats.dicom.dataset import guarded
+from appliance.redactor import Progress
 from appliance.redactor.detector import Detector, Sight
-from appliance.redactor.redact import Progress, freed
+from appliance.redactor.redact import freed
+from appliance.redactor.room import Share
 from appliance.redactor.stages import Stages
 from appliance.types import Header, Mask, Report
 
@@ -27,8 +29,9 @@ SAMPLE = 3
 """Bytes a pixel by which a deflated file's room is reckoned, besides its header."""
 ROOM_FOR_HEADER = 16 * 2**20
 
-KEPT_PIXELS = 32_000_000
-"""Pixels of frames that stay opened between the first look and the rewriting; frames beyond are opened once more."""
+KEPT_PIXELS, KEPT_BYTES = 32_000_000, 6
+"""Pixels of frames that stay opened between the first look and the rewriting, and bytes they may take; frames beyond are opened once
+more."""
 
 NO_HEADER = "DICOM files are not taken here: nothing says under which number"
 
@@ -40,7 +43,8 @@ class _Sequence:
     frames: Frames
     sight: Sight
     stages: Stages
-    progress: Progress
+    told: list[int]
+    """What was looked at for the first time, of how many."""
 
     def free(self) -> tuple[list[bytes], list[Mask], int, set[str]]:
         """Every frame freed of text: the frames as they are written, masks, the most looks that one needed, remarks.
@@ -57,7 +61,7 @@ class _Sequence:
             notes.update(picture.notes)
             if index < room:
                 kept[index] = picture
-            self.progress(index + 1, 2 * count)
+            self.told[0] = index + 1
         masks = agree(masks)
         for index in range(count):
             picture = kept.pop(index, None) or self._open(index)
@@ -66,7 +70,6 @@ class _Sequence:
             frame, (masks[index],), looks = freed(picture, [masks[index]], self.sight, self.stages)
             finished.append(self.frames.padded(frame))
             most = max(most, looks)
-            self.progress(count + index + 1, 2 * count)
         return finished, masks, most, notes
 
     def _open(self, index: int) -> Picture:
@@ -74,19 +77,25 @@ class _Sequence:
             return self.frames.open(index)
 
 
-def redact_dicom(data: bytes, detector: Detector, limits: Limits, header: Header | None, progress: Progress) -> tuple[bytes, Report]:
+def redact_dicom(
+    data: bytes, detector: Detector, limits: Limits, progress: Progress, share: Share, header: Header | None
+) -> tuple[bytes, Report]:
     """See redact.redact."""
     if header is None:
         raise BadFile("unsupported", NO_HEADER)
-    stages = Stages()
+    told = [0, 0]
+    stages = Stages(lambda: progress(*told))
     with stages("header"):
         elements = read_header(data, SAMPLE * limits.max_pixels + ROOM_FOR_HEADER)
         with guarded():
             cleaned = deid.clean(elements.dataset, _rules(header), _identity(header, elements))
     with stages("read"):
         frames = open_frames(elements, limits)
+        told[1] = len(frames)
+        share.memory(2 * len(elements.data) + frames.memory + KEPT_PIXELS * KEPT_BYTES)
+        share.tiles(len(frames) * detector.tiles(frames.open(0).pages[0]))
     with detector.sight() as sight:
-        parts, masks, looks, notes = _Sequence(frames, sight, stages, progress).free()
+        parts, masks, looks, notes = _Sequence(frames, sight, stages, told).free()
     verdict = deid.Verdict(detector.engine.info.model, looks)
     with stages("header"):
         finished = b"".join([_released(cleaned.dataset, frames, verdict), *frames.joined(parts)])

@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from appliance.errors import BadFile
-from appliance.formats.common import check_request, matching
+from appliance.formats.common import check_request, matching, raster_memory
 from appliance.formats.dicom import codecs, render
 from appliance.formats.dicom.image import Image
 from appliance.formats.dicom.syntaxes import Syntax
@@ -54,6 +54,7 @@ class FramePicture:
     def __init__(self, frame: bytes, source: Image, result: Image, syntax: Syntax, written: Syntax) -> None:
         """source, result : the pixels as the source codes them, and as they are written; syntax, written : likewise"""
         self._result, self._written = result, written
+        self.memory = raster_memory(source.rows, source.columns, source.samples, source.allocated)
         values = codecs.decode(frame, source, syntax)
         _refuse_hidden_bits(values, source)
         self.pages = (FramePage(values, source, result.photometric == "YBR_RCT"),)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from appliance.errors import BadFile
-from appliance.formats.common import Limits, Picture
+from appliance.formats.common import Limits, Picture, raster_memory
 from appliance.formats.dicom import codecs
 from appliance.formats.dicom.dataset import Header, read_header
 from appliance.formats.dicom.encapsulation import PIXEL_DATA, UNDEFINED, Span, encapsulated, frames_of, native
@@ -35,6 +35,11 @@ class Frames:
 
     def __len__(self) -> int:
         return len(self._spans)
+
+    @property
+    def memory(self) -> int:
+        """Picture.memory of one frame."""
+        return raster_memory(self.image.rows, self.image.columns, self.image.samples, self.image.allocated)
 
     def open(self, index: int) -> Picture:
         """One frame as a picture. Raises BadFile."""

@@ -73,6 +73,7 @@ class TwoReadings:
         told = SAYS_RGB if image.photometric == "RGB" else SAYS_YBR
         self._by_header = open_as_stored(SOI + told + rest, limits)
         other = SAYS_YBR if image.photometric == "RGB" else SAYS_RGB
+        self.memory = 2 * self._by_header.memory
         self.pages = (BothPage((self._by_header.pages[0], open_as_stored(SOI + other + rest, limits).pages[0])),)
 
     def rewrite(self, masks: Sequence[Mask]) -> bytes:

@@ -9,6 +9,7 @@ from appliance.errors import BadFile
 
 IMPLICIT, EXPLICIT = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1"
 DEFLATED, BIG_ENDIAN = "1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.2"
+RLE = "1.2.840.10008.1.2.5"
 JPEG_LOSSLESS, JPEG_2000 = "1.2.840.10008.1.2.4.70", "1.2.840.10008.1.2.4.90"
 
 Codec = Literal["native", "rle", "jpeg", "jpeg12", "jpeg lossless", "jpeg-ls", "jpeg 2000", "htj2k"]
@@ -39,7 +40,7 @@ EXTENDED = f"{JPEG}51"
 _SAME: dict[str, Codec] = {
     IMPLICIT: "native",
     EXPLICIT: "native",
-    "1.2.840.10008.1.2.5": "rle",
+    RLE: "rle",
     f"{JPEG}50": "jpeg",
     EXTENDED: "jpeg",
     f"{JPEG}57": "jpeg lossless",
