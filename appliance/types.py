@@ -113,7 +113,7 @@ class Header:
     retain_characteristics: bool = False
     retain_device: bool = False
     shift_dates: bool = False
-    uids: Literal["examination", "box"] = "examination"
+    uids: str = "examination"
 
     def __repr__(self) -> str:
         return f"Header(number={self.number!r}, index={self.index!r})"  # a secret must not reach a log by way of a message

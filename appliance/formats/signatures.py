@@ -20,7 +20,8 @@ HEAD = 132
 DICOM_PREFIX = b"DICM"
 
 BARE_DICOM = re.compile(
-    rb"\x08\x00[\x00\x05\x08\x16]\x00(UL\x04\x00|CS..|UI..|[\x02-\x80]\x00\x00\x00)|\x02\x00[\x00-\x10]\x00(UL\x04\x00|OB\0\0|UI..)", re.DOTALL
+    rb"\x08\x00[\x00\x05\x08\x16]\x00(UL\x04\x00|CS..|UI..|[\x02-\x80]\x00\x00\x00)|\x02\x00[\x00-\x10]\x00(UL\x04\x00|OB\0\0|UI..)",
+    re.DOTALL,
 )
 """A file without preamble, perhaps without File Meta Information: its first element is one of those that group 0002 or 0008 begins with."""
 

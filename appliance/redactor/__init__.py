@@ -26,7 +26,9 @@ class Redactor(Protocol):
         """How many pictures it works on at once: redact may be called from so many threads."""
         ...
 
-    def redact(self, source: int, target: int, *, alone: bool = False, on_progress: Progress = ignore, header: Header | None = None) -> Report:
+    def redact(
+        self, source: int, target: int, *, alone: bool = False, on_progress: Progress = ignore, header: Header | None = None
+    ) -> Report:
         """Redact one file.
 
         source : file descriptor, open for reading at position 0, of a regular file

@@ -10,6 +10,7 @@ from io import BytesIO
 
 from pydicom import dcmread, dcmwrite
 from pydicom.dataset import FileDataset
+from pydicom.uid import UID
 
 from appliance import deid
 from appliance.detect.agree import agree
@@ -64,7 +65,7 @@ class _Sequence:
             self.told[0] = index + 1
         masks = agree(masks)
         for index in range(count):
-            picture = kept.pop(index, None) or self._open(index)
+            picture = kept.pop(index) if index in kept else self._open(index)
             if count > 1:
                 self.sight.show(picture.pages[0], self.stages)
             frame, (masks[index],), looks = freed(picture, [masks[index]], self.sight, self.stages)
@@ -106,7 +107,9 @@ def redact_dicom(
 
 
 def _rules(header: Header) -> deid.Rules:
-    return deid.Rules(header.retain_characteristics, header.retain_device, header.shift_dates, header.uids)
+    return deid.Rules(
+        header.retain_characteristics, header.retain_device, header.shift_dates, "box" if header.uids == "box" else "examination"
+    )
 
 
 def _identity(header: Header, elements: Elements) -> deid.Identity:
@@ -123,7 +126,7 @@ def _released(dataset: FileDataset, frames: Frames, verdict: deid.Verdict) -> by
     """The file up to its pixel data, with what the gate's verdict entitles it to say. The only caller of deid.confirm."""
     deid.confirm(dataset, verdict)
     image, syntax = frames.result, frames.written
-    dataset.file_meta.TransferSyntaxUID = syntax.result
+    dataset.file_meta.TransferSyntaxUID = UID(syntax.result)
     dataset.Rows, dataset.Columns, dataset.SamplesPerPixel = image.rows, image.columns, image.samples
     dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit = image.allocated, image.stored, image.stored - 1
     dataset.PixelRepresentation, dataset.PhotometricInterpretation = int(image.signed), image.photometric
@@ -134,7 +137,7 @@ def _released(dataset: FileDataset, frames: Frames, verdict: deid.Verdict) -> by
     for keyword in ("PixelPaddingValue", "SmallestImagePixelValue", "LargestImagePixelValue"):
         dataset.pop(keyword, None)  # the black cells are not in them
     stream = BytesIO()
-    dcmwrite(stream, dataset, implicit_vr=syntax.is_implicit, little_endian=True)
+    dcmwrite(stream, dataset, implicit_vr=syntax.is_implicit, little_endian=True, enforce_file_format=True)
     return stream.getvalue()
 
 

@@ -69,7 +69,8 @@ def file_of(uid: str, image: Image, frames: list[bytes]) -> bytes:
     dataset.Rows, dataset.Columns, dataset.PixelRepresentation = image.rows, image.columns, int(image.signed)
     dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit = image.allocated, image.stored, image.stored - 1
     stream = io.BytesIO()
-    dcmwrite(stream, dataset, implicit_vr=False, little_endian=True, enforce_file_format=True)
-    if SYNTAXES[uid].is_native:
-        return stream.getvalue() + b"".join(native(frames, image.allocated))
+    syntax = SYNTAXES[uid]
+    dcmwrite(stream, dataset, implicit_vr=syntax.is_implicit, little_endian=True, enforce_file_format=True)
+    if syntax.is_native:
+        return stream.getvalue() + b"".join(native(frames, image.allocated, syntax.is_implicit))
     return stream.getvalue() + b"".join(encapsulated([frame + bytes(len(frame) % 2) for frame in frames]))

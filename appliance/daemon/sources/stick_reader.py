@@ -141,7 +141,9 @@ class Reader(threading.Thread):
                 return
             if FOLDER.fullmatch(entry.folder.partition("/")[0]):
                 continue  # results that a box gave it
-            if entry.name.casefold() != DIRECTORY and (PICTURE.fullmatch(entry.name.casefold()) or self._begins_like_a_picture(entry, stamp)):
+            if entry.name.casefold() != DIRECTORY and (
+                PICTURE.fullmatch(entry.name.casefold()) or self._begins_like_a_picture(entry, stamp)
+            ):
                 yield entry, stamp
             else:
                 self.not_released[kind_of(entry.name)] += 1

@@ -8,7 +8,7 @@ from io import BytesIO
 
 import imagecodecs
 import numpy as np
-import openjpeg
+from openjpeg.utils import decode as decode_jpeg_2000
 
 from appliance.errors import BadFile
 from appliance.formats.common import DECODER_ERRORS
@@ -86,7 +86,7 @@ def _jpeg_size(frame: bytes, image: Image) -> None:
     position = 2
     while position + 9 < len(frame) and frame[position] == 0xFF:
         code, length = frame[position + 1], int.from_bytes(frame[position + 2 : position + 4], "big")
-        if 0xC0 <= code <= 0xCF and code not in (0xC4, 0xC8, 0xCC) or code == 0xF7:
+        if (0xC0 <= code <= 0xCF and code not in (0xC4, 0xC8, 0xCC)) or code == 0xF7:
             size = int.from_bytes(frame[position + 5 : position + 7], "big"), int.from_bytes(frame[position + 7 : position + 9], "big")
             if size == (image.rows, image.columns):
                 return
@@ -109,9 +109,9 @@ def _as_rgb(frame: bytes) -> bytes:
 
 
 def _to_jpeg_lossless(values: Values, image: Image) -> bytes:
-    colours = {} if image.samples == 1 else {"colorspace": "rgb", "outcolorspace": "rgb"}
+    colours = None if image.samples == 1 else "rgb"
     bits = 8 if image.allocated == 8 else max(image.stored, 9)
-    encoded = imagecodecs.jpeg8_encode(values, lossless=True, predictor=1, bitspersample=bits, **colours)
+    encoded = imagecodecs.jpeg8_encode(values, lossless=True, predictor=1, bitspersample=bits, colorspace=colours, outcolorspace=colours)
     is_rgb = image.samples == 3 and image.photometric == "RGB"
     return bytes(encoded) if is_rgb else bytes(encoded[:2]) + _without(bytes(encoded[2:]), {APP14})
 
@@ -141,7 +141,7 @@ def _jpeg_2000(frame: bytes, image: Image) -> Values:
     size = [int.from_bytes(frame[place + at : place + at + 4], "big") for at in (6, 10, 14, 18)]
     if place < 0 or (size[1] - size[3], size[0] - size[2]) != (image.rows, image.columns):
         raise ValueError("another size")
-    return np.asarray(openjpeg.decode(BytesIO(frame), 0))
+    return np.asarray(decode_jpeg_2000(BytesIO(frame), 0))
 
 
 def _to_jpeg_2000(values: Values, image: Image) -> bytes:
@@ -150,7 +150,14 @@ def _to_jpeg_2000(values: Values, image: Image) -> bytes:
     mixes = image.photometric == "YBR_RCT"
     return bytes(
         imagecodecs.jpeg2k_encode(
-            signed, level=0, codecformat="j2k", reversible=True, mct=mixes, bitspersample=bits, resolutions=_resolutions(image), numthreads=1
+            signed,
+            level=0,
+            codecformat="j2k",
+            reversible=True,
+            mct=mixes,
+            bitspersample=bits,
+            resolutions=_resolutions(image),
+            numthreads=1,
         )
     )
 

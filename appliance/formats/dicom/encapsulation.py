@@ -92,10 +92,10 @@ def encapsulated(frames: Sequence[bytes]) -> list[bytes]:
     return [*pieces, HEAD.pack(END, 0)]
 
 
-def native(frames: Sequence[bytes], allocated: int) -> list[bytes]:
-    """Uncompressed pixel data, Explicit VR Little Endian. Raises BadFile when the element cannot be so long."""
+def native(frames: Sequence[bytes], allocated: int, implicit: bool) -> list[bytes]:
+    """Uncompressed pixel data, little-endian. Raises BadFile when the element cannot be so long."""
     length = sum(map(len, frames))
     if length >= UNDEFINED - 1:
         raise BadFile("too-large", "uncompressed pixel data of 4 GiB and more do not fit into a DICOM file")
-    head = PIXEL_DATA + (b"OB" if allocated == 8 else b"OW") + b"\0\0" + struct.pack("<I", length + length % 2)
-    return [head, *frames, bytes(length % 2)]
+    vr = b"" if implicit else (b"OB" if allocated == 8 else b"OW") + b"\0\0"
+    return [PIXEL_DATA + vr + struct.pack("<I", length + length % 2), *frames, bytes(length % 2)]

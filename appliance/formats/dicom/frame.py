@@ -51,13 +51,13 @@ class FramePicture:
     format = "dicom"
     notes: tuple[str, ...] = ()
 
-    def __init__(self, frame: bytes, source: Image, result: Image, syntax: Syntax, written: Syntax) -> None:
-        """source, result : the pixels as the source codes them, and as they are written; syntax, written : likewise"""
-        self._result, self._written = result, written
+    def __init__(self, frame: bytes, images: tuple[Image, Image], syntaxes: tuple[Syntax, Syntax], mixed: bool) -> None:
+        """images, syntaxes : as the frame has it, and as it is written; mixed : its codec mixed the colours, and its decoder undid that"""
+        (source, self._result), (syntax, self._written) = images, syntaxes
         self.memory = raster_memory(source.rows, source.columns, source.samples, source.allocated)
         values = codecs.decode(frame, source, syntax)
         _refuse_hidden_bits(values, source)
-        self.pages = (FramePage(values, source, result.photometric == "YBR_RCT"),)
+        self.pages = (FramePage(values, source, mixed),)
 
     def rewrite(self, masks: Sequence[Mask]) -> bytes:
         """The frame, encoded anew, with covered cells black. Raises BadFile."""
@@ -68,7 +68,8 @@ class FramePicture:
         """Decode the finished frame and compare every sample. Raises BadFile("not-faithful")."""
         (mask,), (page,) = matching(masks, self.pages), self.pages
         try:
-            again = FramePicture(finished, self._result, self._result, self._written, self._written)
+            same = (self._result, self._result), (self._written, self._written)
+            again = FramePicture(finished, *same, self._result.photometric == "YBR_RCT")
         except BadFile as error:
             raise BadFile("not-faithful", f"the finished frame cannot be read: {error.reason}") from error
         if not np.array_equal(again.pages[0].values, render.covered(page.values, mask.to_pixels(), self._result)):

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from io import BytesIO
+
+from pydicom import dcmread
+from pydicom.encaps import generate_frames
 
 from appliance.errors import BadFile
 from appliance.formats.common import Limits, Picture, raster_memory
 from appliance.formats.dicom import codecs
-from appliance.formats.dicom.dataset import Header, read_header
+from appliance.formats.dicom.dataset import Header, guarded
 from appliance.formats.dicom.encapsulation import PIXEL_DATA, UNDEFINED, Span, encapsulated, frames_of, native
 from appliance.formats.dicom.frame import FramePicture
 from appliance.formats.dicom.image import Image, describe
@@ -46,10 +50,8 @@ class Frames:
         frame = self._frame(index)
         if self.syntax.codec == "jpeg":
             return open_frame(frame, self.image, self.limits)
-        mixed = codecs.multiple_component(frame) if self.syntax.codec in ("jpeg 2000", "htj2k") else None
-        if mixed is not None and mixed != (self.result.photometric == "YBR_RCT"):
-            raise BadFile("unsupported", "the frames of the DICOM file mix their colours in different ways")
-        return FramePicture(frame, self.image, self.result, self.syntax, self.written)
+        mixed = self.syntax.mixes and codecs.multiple_component(frame)
+        return FramePicture(frame, (self.image, self.result), (self.syntax, self.written), mixed)
 
     def padded(self, frame: bytes) -> bytes:
         """A finished frame as it stands in the file: fragments have even lengths."""
@@ -57,7 +59,7 @@ class Frames:
 
     def joined(self, finished: Sequence[bytes]) -> list[bytes]:
         """The pixel data element of the finished frames, in pieces. Raises BadFile."""
-        return native(finished, self.image.allocated) if self.written.is_native else encapsulated(finished)
+        return native(finished, self.image.allocated, self.written.is_implicit) if self.written.is_native else encapsulated(finished)
 
     def _frame(self, index: int) -> bytes:
         frame = b"".join(self._data[start:end] for start, end in self._spans[index])
@@ -69,16 +71,16 @@ class Frames:
 
 
 def reread(finished: bytes, source: Frames) -> list[bytes]:
-    """The frames of a finished file, to the byte. Raises BadFile, also where the header says other pixels than were written."""
-    header = read_header(finished, len(finished))
-    image = describe(header.dataset, source.limits)
-    if header.syntax != source.written.result or told(image) != told(source.result):
-        raise BadFile("damaged", "its header says other pixels than were written")
-    start, _ = _element(header)
-    if source.written.is_native:
-        return [finished[begin:end] for ((begin, end),) in _native_spans(header, image, start, len(finished) - start)]
-    spans = frames_of(finished, start, image.frames, header.dataset)
-    return [b"".join(finished[begin:end] for begin, end in fragments) for fragments in spans]
+    """The frames of a finished file as pydicom reads them. Raises BadFile, also where the header says other pixels than were written."""
+    with guarded():
+        dataset = dcmread(BytesIO(finished))
+        image = describe(dataset, source.limits)
+        if dataset.file_meta.TransferSyntaxUID != source.written.result or told(image) != told(source.result):
+            raise BadFile("damaged", "its header says other pixels than were written")
+        if not source.written.is_native:
+            return list(generate_frames(dataset.PixelData, number_of_frames=image.frames))
+        size = len(dataset.PixelData) // image.frames  # a byte that fills up to an even length is none of it
+        return [dataset.PixelData[at * size : (at + 1) * size] for at in range(image.frames)]
 
 
 def told(image: Image) -> tuple[object, ...]:
@@ -105,14 +107,14 @@ def open_frames(header: Header, limits: Limits) -> Frames:
 
 def _element(header: Header) -> tuple[int, int]:
     """Where the pixel data's value begins, and its length."""
-    data, at, order = header.data, header.position, "big" if header.is_big_endian else "little"
+    data, at = header.data, header.position
     if at + 12 > len(data):
         raise BadFile("incomplete", "the DICOM file ends before its pixel data")
     if data[at : at + 4] != (b"\x7f\xe0\x00\x10" if header.is_big_endian else PIXEL_DATA):
         raise BadFile("unsupported", "the DICOM file's pixel data are no whole numbers, or none")
     if data[at + 4 : at + 6] not in LONG:  # implicit, also where the header calls itself explicit
         return at + 8, int.from_bytes(data[at + 4 : at + 8], "little")
-    return at + 12, int.from_bytes(data[at + 8 : at + 12], order)
+    return at + 12, int.from_bytes(data[at + 8 : at + 12], "big" if header.is_big_endian else "little")
 
 
 def _is_words(header: Header) -> bool:
@@ -137,13 +139,9 @@ def _native_spans(header: Header, image: Image, start: int, length: int) -> list
 
 def _result(image: Image, written: Syntax, frame: bytes) -> Image:
     """The pixels as they are written."""
-    if written.codec in ("jpeg 2000", "htj2k") and image.samples == 3:
-        if codecs.multiple_component(frame):
-            return replace(image, photometric="YBR_RCT", planar=0)
-        photometric = "RGB" if image.photometric in ("YBR_RCT", "YBR_ICT") else image.photometric
-        return replace(image, photometric=photometric, planar=0)
+    if written.mixes and image.samples == 3:
+        mixed = codecs.multiple_component(frame) or image.photometric in ("YBR_RCT", "YBR_ICT")
+        return replace(image, photometric="YBR_RCT" if mixed else image.photometric, planar=0)
     if not written.is_native and image.samples == 3:
         return replace(image, planar=0)
     return image
-
-

@@ -96,7 +96,9 @@ def _check(image: Image, limits: Limits) -> None:
         raise BadFile("damaged", f"the DICOM file says {image.columns} x {image.rows} px, {image.frames} frames")
     _check_size(image, limits)
     if image.allocated not in (8, 16) or not 1 < image.stored <= image.allocated:
-        raise BadFile("unsupported", f"the DICOM file has {image.stored} bits a sample in {image.allocated}; 2 to 16 in 8 or 16 are handled")
+        raise BadFile(
+            "unsupported", f"the DICOM file has {image.stored} bits a sample in {image.allocated}; 2 to 16 in 8 or 16 are handled"
+        )
     if image.photometric not in GREY | COLOUR:
         raise BadFile("unsupported", "the DICOM file's colours (Photometric Interpretation) are of a kind that is not handled")
     if image.samples != (1 if image.photometric in GREY else 3) or image.planar not in (0, 1):

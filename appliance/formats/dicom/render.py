@@ -112,7 +112,7 @@ def black(image: Image) -> int | tuple[int, ...]:
     chosen = highest if image.photometric == "MONOCHROME1" else lowest
     if image.signed and image.photometric != "MONOCHROME1":  # extend the sign to all allocated bits
         chosen |= (2**image.allocated - 1) ^ (2**image.stored - 1)
-    return chosen
+    return int(chosen)
 
 
 def _dark_index(image: Image) -> int:

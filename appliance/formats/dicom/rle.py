@@ -29,7 +29,7 @@ def decode(frame: bytes, image: Image) -> Values:
     per = image.allocated // 8
     samples = [planes[index].astype(image.dtype) for index in range(0, count, per)]
     if per == 2:
-        samples = [high << 8 | planes[2 * index + 1] for index, high in enumerate(samples)]
+        samples = [np.left_shift(high, 8) | planes[2 * index + 1] for index, high in enumerate(samples)]
     return np.ascontiguousarray(samples[0] if image.samples == 1 else np.stack(samples, axis=-1))
 
 

@@ -29,6 +29,11 @@ class Syntax:
         return self.codec == "native"
 
     @property
+    def mixes(self) -> bool:
+        """Whether the codec may mix colours before coding them, as YBR_RCT or YBR_ICT."""
+        return self.codec in ("jpeg 2000", "htj2k")
+
+    @property
     def is_implicit(self) -> bool:
         """Whether the result's elements say no VR."""
         return self.result == IMPLICIT
@@ -64,9 +69,7 @@ TWELVE_BITS = Syntax(EXTENDED, "jpeg12", JPEG_LOSSLESS, "12-bit lossy JPEG writt
 
 WITHOUT_HTJ2K = "HTJ2K written as JPEG 2000 Lossless: this Python's imagecodecs encodes no HTJ2K"
 
-FILMS = {f"{JPEG}{number}" for number in (*range(100, 109), 1001, 1002, 1003)} | {
-    f"{JPEG}{number}.1" for number in range(100, 107)
-}
+FILMS = {f"{JPEG}{number}" for number in (*range(100, 109), 1001, 1002, 1003)} | {f"{JPEG}{number}.1" for number in range(100, 107)}
 
 
 def syntax_of(uid: str) -> Syntax:
