@@ -9,6 +9,6 @@ from __future__ import annotations
 from appliance.deid.clean import clean
 from appliance.deid.search import check
 from appliance.deid.statement import confirm
-from appliance.deid.values import Cleaned, Identity, Rules, Verdict
+from appliance.deid.values import Cleaned, Identity, Rules, UidScope, Verdict
 
-__all__ = ["Cleaned", "Identity", "Rules", "Verdict", "check", "clean", "confirm"]
+__all__ = ["Cleaned", "Identity", "Rules", "UidScope", "Verdict", "check", "clean", "confirm"]

@@ -29,6 +29,8 @@ from appliance.types import Header, Mask, Report
 FURTHER_PAGE = re.compile(r"(.+\.png)-[0-9]+\.png")
 """The name of the mask of a second or later page, after that of the first."""
 
+DIRECTORY = "DICOMDIR"
+
 MOST_TRIES = 3
 """With nothing beside it; an engine that fails so often fails whatever the file."""
 
@@ -78,6 +80,7 @@ class Places:
 
 def collect(inputs: Iterable[Path]) -> list[Item]:
     """The files behind the arguments: files as they are, folders with all below them, hidden ones left out, links not followed.
+    A DICOMDIR is left out too: it lists the originals, with their patients' names.
 
     A folder that cannot be listed is an item too, so that it is refused by name and not passed over.
     """
@@ -89,7 +92,7 @@ def collect(inputs: Iterable[Path]) -> list[Item]:
         unreadable: list[OSError] = []
         for folder, folders, files in os.walk(path, onerror=unreadable.append):
             folders[:] = sorted(name for name in folders if not name.startswith("."))
-            items += [_below(path, Path(folder) / name) for name in sorted(files) if not name.startswith(".")]
+            items += [_below(path, Path(folder) / name) for name in sorted(files) if not name.startswith(".") and name != DIRECTORY]
         items += [_below(path, Path(error.filename)) for error in unreadable]
     return items
 

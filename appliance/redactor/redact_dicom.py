@@ -107,9 +107,8 @@ def redact_dicom(
 
 
 def _rules(header: Header) -> deid.Rules:
-    return deid.Rules(
-        header.retain_characteristics, header.retain_device, header.shift_dates, "box" if header.uids == "box" else "examination"
-    )
+    uids: deid.UidScope = "box" if header.uids == "box" else "examination"
+    return deid.Rules(header.retain_characteristics, header.retain_device, header.shift_dates, uids)
 
 
 def _identity(header: Header, elements: Elements) -> deid.Identity:

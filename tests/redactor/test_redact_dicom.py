@@ -50,7 +50,8 @@ KINDS = {
 }
 
 
-DEEP = [
+DEEP_SYNTAXES = (EXPLICIT, RLE, JPEG_LOSSLESS, f"{JPEG}80", JPEG_2000)
+DEEP = [(uid, stored, signed) for uid in DEEP_SYNTAXES for stored, signed in ((12, False), (16, True))]
     (uid, stored, signed) for uid in (EXPLICIT, RLE, JPEG_LOSSLESS, f"{JPEG}80", JPEG_2000) for stored, signed in ((12, False), (16, True))
 ]
 
@@ -89,7 +90,8 @@ def test_text_goes_and_the_rest_is_what_was_drawn(name: str) -> None:
     assert covered[TOP : TOP + SIDE, LEFT : LEFT + SIDE].all() and covered.mean() < 0.3
     assert np.array_equal(codecs.decode(frame_of(after), image, SYNTAXES[uid]), expected)
     assert after.file_meta.TransferSyntaxUID == uid
-    assert (after.Rows, after.Columns, after.BitsStored, after.PhotometricInterpretation) == (
+    assert (after.Rows, after.Columns, after.BitsStored) == (ROWS, COLUMNS, image.stored)
+    assert after.PhotometricInterpretation == image.photometric
         ROWS,
         COLUMNS,
         image.stored,

@@ -121,7 +121,7 @@ def _dark_index(image: Image) -> int:
     index = int((reachable.astype(np.int64) @ (299, 587, 114)).argmin()) if len(reachable) else 0
     if not len(reachable) or reachable[index].max() > DARKEST:
         raise BadFile("unsupported", "the DICOM file's palette has no dark colour to cover text with")
-    return (index + image.first) % 2**image.stored
+    return int((index + image.first) % 2**image.stored)
 
 
 def covered(values: Values, hidden: NDArray[np.bool_], image: Image) -> Values:
