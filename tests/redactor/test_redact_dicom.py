@@ -52,8 +52,6 @@ KINDS = {
 
 DEEP_SYNTAXES = (EXPLICIT, RLE, JPEG_LOSSLESS, f"{JPEG}80", JPEG_2000)
 DEEP = [(uid, stored, signed) for uid in DEEP_SYNTAXES for stored, signed in ((12, False), (16, True))]
-    (uid, stored, signed) for uid in (EXPLICIT, RLE, JPEG_LOSSLESS, f"{JPEG}80", JPEG_2000) for stored, signed in ((12, False), (16, True))
-]
 
 
 def drawn(image: Image, square: tuple[int, int, int] | None = SQUARE) -> np.ndarray:
