@@ -6,8 +6,8 @@ import sqlite3
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
+from appliance.daemon.failures import Trouble
 from appliance.daemon.journal import Loss
-from appliance.daemon.lane import Trouble
 from appliance.status.snapshot import ShareState, State, StickState
 from appliance.system.faults import describe, is_full
 
