@@ -19,6 +19,8 @@ from contextlib import ExitStack, suppress
 from types import FrameType
 
 from appliance.config import Config
+from appliance.daemon.failures import TRIES
+from appliance.daemon.headers import Headers
 from appliance.daemon.journal import Journal
 from appliance.daemon.lane import LONGEST_WAIT_S, Job, Lane, is_ours, reconsider
 from appliance.daemon.recovery import recover
@@ -28,7 +30,7 @@ from appliance.daemon.sources.drop_folder import Collector
 from appliance.daemon.sources.sticks import Sticks
 from appliance.daemon.state import Seen, as_state, decide
 from appliance.daemon.store import Box
-from appliance.errors import BadConfig, BadFile
+from appliance.errors import BadConfig, BadFile, MustRunAlone
 from appliance.redactor import Redactor
 from appliance.status.snapshot import Share, State, Stick
 from appliance.system.clock import Age, boot_id
@@ -42,10 +44,15 @@ STOP_S = 10.0
 """Pictures in hand have so long to finish when the daemon stops."""
 
 OVERDUE_S = 60.0
-"""Beyond limits.job_s the redactor may need so long to give up and start anew; a job that takes longer hangs."""
+"""Beyond limits.job_s without a sign of life the redactor may need so long to give up and start anew; then the job hangs."""
+
+MOST_APART = 50
+"""Pictures that wait to run alone do not hold up the others, up to so many."""
 
 TIDY_S = 60.0
 """How often the retention is looked after and the clocks are noted."""
+
+DAY_S = 86400.0
 
 TIDY_AT_ONCE = 200
 """Originals removed from done/ in one turn at most, so that the turn stays short."""
@@ -95,8 +102,9 @@ class Daemon:
             self._sticks = Sticks(config.usb, self._box, self._journal, lambda: self._wake.put(None))
             self._shares = Shares(config, self._box, self._journal, monotonic)
             undo.pop_all()
-        self._lane = Lane(self._box, self._journal, redactor, clock, monotonic)
-        self._threads = ThreadPoolExecutor(redactor.lanes, "lane")
+        headers = Headers(self._box.state / "uids", config, self._box.secret())
+        self._lane = Lane(self._box, self._journal, redactor, headers, clock, monotonic)
+        self._threads = ThreadPoolExecutor(redactor.lanes + 1, "lane")  # and the one for what runs alone
         self._running: dict[Future[None], Job] = {}
         self._wake: queue.SimpleQueue[None] = queue.SimpleQueue()  # may be filled from a signal handler
         self._event = threading.Event()
@@ -177,7 +185,7 @@ class Daemon:
             job = self._running.pop(future)
             error = future.exception()
             if error is None:
-                self._losses = self._losses if job.refusal else 0  # carrying a file to quarantine says nothing of the redactor
+                self._losses = self._losses if job.losses >= TRIES else 0  # whose refusal says nothing good of the redactor
                 self._board.settled(job.done, job.refusal is not None, now, self._clock())
             elif not isinstance(error, Exception):
                 raise error
@@ -188,7 +196,7 @@ class Daemon:
 
     def _count_losses(self, job: Job, error: Exception, now: float) -> None:
         """A redactor that keeps failing gets growing pauses, or it would carry the whole drop folder into quarantine."""
-        if is_ours(job, error):
+        if is_ours(job, error) or isinstance(error, MustRunAlone):
             return
         if isinstance(error, BadFile):
             self._losses = 0
@@ -223,17 +231,25 @@ class Daemon:
         if now < self._tidy_at:
             return
         self._tidy_at = now + TIDY_S  # first, so that an error below does not stop the pictures
-        keep_s = self._config.intake.keep_originals_days * 86400
-        for number in self._journal.kept_since(self._age.at(now) - keep_s, TIDY_AT_ONCE):
+        age, intake = self._age.at(now), self._config.intake
+        for number in self._journal.kept_since(age - intake.keep_originals_days * DAY_S, TIDY_AT_ONCE):
             self._box.forget_kept(number)
             self._journal.finished(number)
+        for number in self._journal.refused_since(age - intake.keep_refused_days * DAY_S, TIDY_AT_ONCE):
+            self._box.forget_refused(number)
+            self._journal.discarded(number)
+        oldest = self._journal.oldest_refusal()
+        self._board.next_discard_at = None if oldest is None else self._clock() + oldest + intake.keep_refused_days * DAY_S - age
         self._journal.write_mark(self._age.mark(now, self._clock()))
 
     def _claim(self, now: float) -> None:
-        """Take new files, never more than two a lane ahead; those that wait for their next try do not count."""
+        """Take new files, never more than two a lane ahead; those that wait for their next try do not count, nor MOST_APART that wait
+        to run alone."""
         if self._is_short or now < self._hold_until:
             return
-        for _ in range(2 * self._redactor.lanes - len(self._running) - len(self._due(now))):
+        jobs = [*self._running.values(), *self._due(now)]
+        apart = sum(job.alone for job in jobs)
+        for _ in range(2 * self._redactor.lanes - (len(jobs) - min(apart, MOST_APART))):
             age = self._age.at(now)
             job = self._collector.take(now, age) or self._sticks.take(age, self._config.intake.examination_idle_s)
             if job is None:
@@ -241,17 +257,17 @@ class Daemon:
             self._jobs.append(job)
 
     def _dispatch(self, now: float) -> None:
-        """Give jobs to free lanes; one that has to be alone waits for the others to end, and they for it."""
+        """Give jobs to free lanes; those that have to run alone have one of their own and wait for one another."""
         if now < self._hold_until:
             return
         keep = self._config.intake.keep_originals_days > 0
         for job in self._due(now):
-            company = self._running.values()
-            if len(company) >= self._redactor.lanes or (company and (job.alone or any(other.alone for other in company))):
-                return
+            beside = sum(other.alone == job.alone for other in self._running.values())
+            if beside >= (1 if job.alone else self._redactor.lanes):
+                continue
             self._jobs.remove(job)
             job.started_at = now
-            future = self._threads.submit(self._lane.carry, job, self._age.at(now), keep)
+            future = self._threads.submit(self._lane.carry, job, self._age.at(now), keep, self._config.intake.incomplete_s)
             self._running[future] = job
             future.add_done_callback(lambda _: self._wake.put(None))
 
@@ -263,7 +279,7 @@ class Daemon:
         return self._free < self._config.intake.min_free_mib << 20
 
     def _is_overdue(self, now: float) -> bool:
-        return any(now - job.started_at > self._config.limits.job_s + OVERDUE_S for job in self._running.values())
+        return any(now - max(job.started_at, job.heard_at) > self._config.limits.job_s + OVERDUE_S for job in self._running.values())
 
     def _show(self, now: float) -> None:
         """Say how it is: to the page, and to systemd, whose watchdog hears only of turns that did their work."""
@@ -289,7 +305,7 @@ class Daemon:
             loss=self._loss,
             is_short=self._is_short,
             min_free_mib=self._config.intake.min_free_mib,
-            is_lost=self._journal.lost,
+            loss_of_journal=self._journal.loss,
             is_busy=bool(self._running or self._jobs or self._collector.is_ready or self._sticks.is_reading),
             sticks={stick.state for stick in sticks},
             shares={share.state for share in shares},

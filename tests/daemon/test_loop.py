@@ -124,8 +124,8 @@ def test_a_refused_file_goes_to_quarantine_with_its_reason(make_rig: MakeRig) ->
     rig.go()
     assert rig.files("out") == rig.files("work") == rig.files("inbox") == {}
     kept = rig.files("quarantine")
-    assert kept.pop("E000001/0001/_reason.json") == b"unsupported too"
-    assert kept["E000001/0002/report.pdf"] == b"unsupported"
+    assert kept.pop("E000001/0001/original") == b"unsupported too"  # its own name is in the reason only
+    assert kept["E000001/0002/original.pdf"] == b"unsupported"
     reason = rig.reason("E000001/0002")
     assert {key: reason[key] for key in ("number", "code", "reason")} == {
         "number": "E000001/0002",
@@ -133,9 +133,9 @@ def test_a_refused_file_goes_to_quarantine_with_its_reason(make_rig: MakeRig) ->
         "reason": "a test says that this is unsupported",
     }
     folder = rig.config.folders.quarantine / "E000001/0002"
-    assert [path.stat().st_mode & 0o777 for path in (folder, folder / "report.pdf", folder / "reason.json")] == [0o700, 0o600, 0o600]
+    assert [path.stat().st_mode & 0o777 for path in (folder, folder / "original.pdf", folder / "reason.json")] == [0o700, 0o600, 0o600]
     assert rig.look().refused_ever == 2
-    assert Refused(**reason) in rig.look().refused
+    assert reason.pop("name") == "report.pdf" and Refused(**reason) in rig.look().refused
 
 
 def test_a_cut_off_file_is_tried_until_its_time_is_over(make_rig: MakeRig) -> None:

@@ -20,7 +20,7 @@ from appliance.daemon.sinks.stick_writer import FOLDER, MARKER
 from appliance.daemon.sources.settling import Stamp
 from appliance.daemon.sources.tree import Entry, Inbox, Left, NotNow, Sweep, natural
 from appliance.daemon.store import Box
-from appliance.formats.signatures import format_of
+from appliance.formats.signatures import HEAD, format_of
 from appliance.system import files
 from appliance.system.faults import BoxTrouble, describe, ours
 
@@ -32,12 +32,14 @@ PAUSE_S = 5.0
 COPY = re.compile(r"\.stick-.*\.part", re.DOTALL)
 """Names in work/ of copies that have no number yet."""
 
-PICTURE = re.compile(r".*\.(jpe?g|jpe|jfif|png|bmp|dib|tiff?)", re.DOTALL)
+PICTURE = re.compile(r".*\.(jpe?g|jpe|jfif|png|bmp|dib|tiff?|dcm|dic)", re.DOTALL)
+DIRECTORY = "dicomdir"
+"""The list of a stick's DICOM files, with the patients' names."""
 KINDS = (
     (re.compile(r"(thumbs|ehthumbs|ehthumbs_vista)\.db|\.ds_store", re.DOTALL), "thumbnail database"),
     (re.compile(r"\..*|~\$.*|.*\.(part|tmp|partial|crdownload|filepart)|desktop\.ini", re.DOTALL), "hidden or temporary"),
     (re.compile(r"system volume information|\$recycle\.bin|recycler|lost\+found|found\.[0-9]{3}", re.DOTALL), "system folder"),
-    (re.compile(r"dicomdir|.*\.(dcm|dic)", re.DOTALL), "DICOM"),
+    (re.compile(r"dicomdir", re.DOTALL), "DICOM"),
     (re.compile(r".*\.(txt|csv|ini|inf|log|idx|cal|dat)", re.DOTALL), "text"),
     (re.compile(r".*\.(xml|html?|json)", re.DOTALL), "XML or HTML"),
     (re.compile(r".*\.pdf", re.DOTALL), "PDF"),
@@ -139,7 +141,9 @@ class Reader(threading.Thread):
                 return
             if FOLDER.fullmatch(entry.folder.partition("/")[0]):
                 continue  # results that a box gave it
-            if PICTURE.fullmatch(entry.name.casefold()) or self._begins_like_a_picture(entry, stamp):
+            if entry.name.casefold() != DIRECTORY and (
+                PICTURE.fullmatch(entry.name.casefold()) or self._begins_like_a_picture(entry, stamp)
+            ):
                 yield entry, stamp
             else:
                 self.not_released[kind_of(entry.name)] += 1
@@ -147,7 +151,7 @@ class Reader(threading.Thread):
     def _begins_like_a_picture(self, entry: Entry, stamp: Stamp) -> bool:
         try:
             with self._inbox.open(entry, stamp) as held:
-                return format_of(os.read(held.file, 16)) is not None
+                return format_of(os.read(held.file, HEAD)) is not None
         except (NotNow, Left, OSError):
             self._check_presence()
             return False
