@@ -11,7 +11,7 @@ CUDA ?= /usr/local/cuda
 PIP = -m pip --disable-pip-version-check install --quiet
 
 .DEFAULT_GOAL := test
-.PHONY: run test test-train test-page test-vm bench setup install uninstall bundle jetson style lock fonts train clean
+.PHONY: run test check docs test-train test-page test-vm test-arm64 bench setup install uninstall bundle jetson style lock fonts train clean
 
 run: setup
 	@echo "Drop pictures into $(BOX)/in; results come to $(BOX)/out. Ctrl-C stops the box."
@@ -21,7 +21,18 @@ test: $(VENV)/.dev
 	$(VENV)/bin/ruff check
 	$(VENV)/bin/ruff format --check
 	$(VENV)/bin/mypy
-	$(VENV)/bin/pytest -m "not train and not browser and not vm"
+	$(VENV)/bin/pytest -m "not train and not browser and not vm and not arm64"
+
+# the quick part of it: before every commit
+check: $(VENV)/.dev
+	$(VENV)/bin/ruff check
+	$(VENV)/bin/ruff format --check
+	$(VENV)/bin/mypy
+	$(VENV)/bin/pytest -q -m "not slow and not train and not browser and not vm and not arm64"
+
+# what the documents take from the program
+docs: $(VENV)/.dev
+	$(VENV)/bin/python deploy/docs/generate.py
 
 # the network's own tests; torch is large, so it has a virtual environment of its own
 test-train: $(TRAIN_VENV)/.train
@@ -36,6 +47,14 @@ test-vm: $(VENV)/.vm
 	tests/vm/image.sh build/vm $(VENV)/bin/python
 	tests/vm/updates.sh build/vm $(VENV)/bin/python
 	$(VENV)/bin/pytest -m vm -x tests/vm
+
+# an arm64 machine in QEMU, which no test has without one; as root, an hour or two on two cores
+test-arm64: $(VENV)/.dev
+	for tool in mmdebstrap qemu-system-aarch64 qemu-aarch64-static qemu-img ssh; do command -v $$tool >/dev/null || missing=yes; done; \
+	[ -z "$$missing" ] || (apt-get update -qq && apt-get install -y -qq --no-install-recommends \
+		mmdebstrap qemu-system-arm qemu-user-static qemu-utils ipxe-qemu openssh-client </dev/null)
+	tests/vm/arm64.sh build/arm64
+	$(VENV)/bin/pytest -m arm64 tests/vm
 
 # this machine becomes a box, or gets this version; what is there already stays (deploy/install.sh, deploy/uninstall.sh)
 install:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import ipaddress
 import json
 import os
+import re
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
@@ -21,6 +23,9 @@ else:
     import tomli as tomllib
 
 Section = TypeVar("Section")
+
+NODE = re.compile(r"(?P<title>[^@\\]{1,16})@(?P<host>[^@\s]+):(?P<port>[1-9]\d{0,4})")
+"""A DICOM node, AETITLE@host:port; an IPv6 address in brackets."""
 
 
 def setting(
@@ -52,8 +57,9 @@ class Intake:
     sweep_s: float = setting(5.0, "the whole drop folder is listed this often, events or not", "s", 0.05, 3600)
     watch: bool = setting(True, "let inotify shorten the wait; it sees nothing on a network share, the sweep does")
     incomplete_s: float = setting(60.0, "a cut-off picture is tried again this long after it last changed, then refused", "s", 0, 86400)
-    examination_idle_s: float = setting(3600.0, "a folder untouched for so long starts a new examination", "s", 1, 864000)
+    examination_idle_s: float = setting(600.0, "a folder into which nothing came for so long starts a new examination", "s", 1, 864000)
     keep_originals_days: float = setting(7.0, "originals stay in done/ so long; 0: removed once the result is on disk", "days", 0, 3650)
+    keep_refused_days: float = setting(30.0, "refused files stay in quarantine/ so long", "days", 0, 3650)
     min_free_mib: int = setting(512, "with less free space on out/ or state/ nothing new is taken", "MiB", 0)
 
 
@@ -76,8 +82,26 @@ class Detect:
 class Limits:
     megapixels: int = setting(100, "a larger picture (all its pages together) is refused", "Mpx", 1, 4000)
     file_mib: int = setting(256, "a larger file is refused", "MiB", 1, 4096)
-    job_s: float = setting(60.0, "a picture that takes longer is refused and the redactor restarted", "s", 1, 3600)
-    memory_mib: int = setting(2048, "address space the redactor may take beyond what it needs when idle", "MiB", 64)
+    job_s: float = setting(60.0, "a picture that works so long without a sign of progress is refused; CPU time counts", "s", 1, 3600)
+    memory_mib: int = setting(3072, "address space a redactor may take beyond what it needs when idle, and one for a large file", "MiB", 64)
+
+
+@dataclass(frozen=True)
+class Dicom:
+    retain_characteristics: bool = setting(False, "the patient's sex, age, size and weight stay in DICOM files")
+    retain_device: bool = setting(False, "the device's maker, model, software, serial number and station name stay in DICOM files")
+    shift_dates: bool = setting(False, "dates stay, moved back by a secret number of days an examination; false: they are removed")
+    uids: str = setting(
+        "examination",
+        "how far one secret makes new UIDs: examination: it is forgotten with it; box: it is kept, so that examinations stay linked",
+        choices=("examination", "box"),
+    )
+    port: int = setting(0, "port DICOM is received on, 11112 or 104; 0: none is", "", 0, 65535)
+    host: str = setting("0.0.0.0", "address it is received on")  # noqa: S104
+    ae_title: str = setting("ANONBOX", "what the box is called among DICOM nodes, and by those who send to it")
+    callers: str = setting("", "AE titles that may send, separated by commas")
+    addresses: str = setting("", "IP addresses or networks (10.1.2.0/24) that may send, separated by commas")
+    send_to: str = setting("", "node that results are sent on to: AETITLE@host:port; empty: none")
 
 
 @dataclass(frozen=True)
@@ -127,6 +151,7 @@ class Config:
     engine: EngineSection = field(default_factory=EngineSection)
     detect: Detect = field(default_factory=Detect)
     limits: Limits = field(default_factory=Limits)
+    dicom: Dicom = field(default_factory=Dicom)
     usb: Usb = field(default_factory=Usb)
     shares: Shares = field(default_factory=Shares)
     page: Page = field(default_factory=Page)
@@ -183,7 +208,33 @@ def parse(values: Mapping[str, Any]) -> Config:
     config = _build(values)
     if config.shares.out and config.usb.results != "box":
         raise BadConfig("usb.results", f"is {config.usb.results}, but shares.out takes every result off the box: choose one of the two")
+    _check_dicom(config.dicom, config.shares)
     return config
+
+
+def _check_dicom(dicom: Dicom, shares: Shares) -> None:
+    """What the network's settings mean together. Raises BadConfig."""
+    for key, titles in (("ae_title", [dicom.ae_title]), ("callers", listed(dicom.callers))):
+        for title in titles:
+            if not (0 < len(title.strip()) <= 16 and title.isascii() and title.isprintable() and "\\" not in title):
+                raise BadConfig(f"dicom.{key}", f"has {title!r}, an AE title has 1 to 16 ASCII characters and no backslash")
+    for address in listed(dicom.addresses):
+        try:
+            ipaddress.ip_network(address)
+        except ValueError as error:
+            raise BadConfig("dicom.addresses", f"has {address!r}, which is no IP address or network: {error}") from error
+    for key in ("callers", "addresses") if dicom.port else ():
+        if not listed(getattr(dicom, key)):
+            raise BadConfig(f"dicom.{key}", "is empty, but dicom.port is set: say who may send")
+    if dicom.send_to and shares.out:
+        raise BadConfig("dicom.send_to", "is set, but shares.out takes every result off the box: choose one of the two")
+    if dicom.send_to and not NODE.fullmatch(dicom.send_to):
+        raise BadConfig("dicom.send_to", f"is {dicom.send_to!r}, must be AETITLE@host:port")
+
+
+def listed(text: str) -> list[str]:
+    """The entries of a setting that holds several, separated by commas."""
+    return [entry.strip() for entry in text.split(",") if entry.strip()]
 
 
 def _build(values: Mapping[str, Any]) -> Config:

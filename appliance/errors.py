@@ -45,6 +45,11 @@ class DeviceLost(AnonBoxError):
         self.detail = detail
 
 
+class MustRunAlone(AnonBoxError):
+    """This file is to be redacted in a process of its own: it would take more than its share, or failed beside others. Nothing is
+    lost, and nothing is said of it yet."""
+
+
 class BadConfig(AnonBoxError):
     """The configuration cannot be used; the program refuses to start (exit code 78, sysexits EX_CONFIG)."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import zlib
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 import numpy as np
@@ -98,11 +98,40 @@ def ceil_eighths(size: tuple[int, int], num: int) -> tuple[int, int]:
 
 
 @dataclass(frozen=True)
+class Header:
+    """What a DICOM file's header becomes: who it is from here on, and what a site lets it keep.
+
+    number : the examination's, "E000123"; "" gives every patient of the source one made from the secret
+    index : the file's within it, "0001"
+    secret : bytes that turn the source's UIDs into new ones
+    retain_characteristics, retain_device, shift_dates, uids : see deid.Rules
+    """
+
+    number: str
+    index: str
+    secret: bytes
+    retain_characteristics: bool = False
+    retain_device: bool = False
+    shift_dates: bool = False
+    uids: str = "examination"
+
+    def __repr__(self) -> str:
+        return f"Header(number={self.number!r}, index={self.index!r})"  # a secret must not reach a log by way of a message
+
+    def to_json(self) -> dict[str, Any]:
+        return {**asdict(self), "secret": self.secret.hex()}
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> Header:
+        return cls(**{**value, "secret": bytes.fromhex(value["secret"])})
+
+
+@dataclass(frozen=True)
 class Report:
     """What was done to one file; holds nothing that came from the picture but the mask.
 
-    format : "jpeg", "png", "bmp" or "tiff"
-    masks : one a page
+    format : "jpeg", "png", "bmp", "tiff" or "dicom"
+    masks : one a page or frame
     looks : how often the detector looked before nothing more was found
     notes : remarks for people, e.g. "ICC profile dropped"
     stages_ms : milliseconds spent in each stage, in order

@@ -22,6 +22,7 @@ for name in ("libjpeg.so.62", "libjpeg.so.8"):  # the same library with the inte
         continue
     raise SystemExit
 raise SystemExit(1)' || missing="$missing jpeg"
+"$python" -c 'import ctypes; ctypes.CDLL("libseccomp.so.2")' 2>/dev/null || missing="$missing seccomp"
 "$python" -c 'import ensurepip, venv' 2>/dev/null || missing="$missing venv"
 shift
 for need in "$@"; do
@@ -38,13 +39,13 @@ done
 [ -n "$missing" ] || exit 0
 
 command -v apt-get >/dev/null || {
-    echo "missing:$missing; install libturbojpeg, libjpeg-turbo with its header, gcc and Python's venv module with this system's package manager" >&2
+    echo "missing:$missing; install libturbojpeg, libjpeg-turbo with its header, libseccomp, gcc and Python's venv module with this system's package manager" >&2
     exit 1
 }
 root=
 [ "$(id -u)" -eq 0 ] || root=sudo
 if [ -n "$root" ] && ! command -v sudo >/dev/null; then
-    echo "as root, run: apt-get install libturbojpeg0 libjpeg-dev gcc libc6-dev python3-venv   (Ubuntu: libturbojpeg); then make again" >&2
+    echo "as root, run: apt-get install libturbojpeg0 libseccomp2 libjpeg-dev gcc libc6-dev python3-venv   (Ubuntu: libturbojpeg); then make again" >&2
     exit 1
 fi
 $root apt-get update -qq
@@ -52,6 +53,7 @@ for need in $missing; do
     case $need in
     turbojpeg) package=$(apt-cache pkgnames libturbojpeg | grep -xE 'libturbojpeg0?' | sort -r | head -n 1) ;;
     jpeg) package=$(apt-cache pkgnames libjpeg | grep -xE 'libjpeg62-turbo|libjpeg-turbo8' | head -n 1) ;;
+    seccomp) package=libseccomp2 ;;
     compiler) package="gcc libc6-dev libjpeg-dev" ;;
     pycuda) package=$("$python" -c 'import sys; print("g++ python%d.%d-dev" % sys.version_info[:2])') ;;
     tesseract) package=tesseract-ocr ;;

@@ -21,16 +21,18 @@ MAY_IMPORT = {
     "system": {"types", "errors"},
     "formats": BASE,
     "detect": BASE,
+    "deid": BASE,
+    "dicomnet": BASE | {"deid", "system"},
     "engine": BASE | {"system"},
     "status": {"types", "system"},  # the contract between the processes
     "web": BASE | {"status", "system"},
     "signals": BASE | {"status", "system"},
-    "redactor": BASE | {"formats", "detect", "engine", "system"},
+    "redactor": BASE | {"formats", "deid", "detect", "engine", "system"},
     "daemon": BASE | {"redactor", "status", "system", "formats"},
     "checks": BASE | {"daemon", "redactor", "engine", "formats", "status", "system"},
     "bench": BASE | {"daemon", "redactor", "engine", "detect", "formats"},
     "install": BASE,
-    "cli": BASE | {"bench", "checks", "daemon", "engine", "install", "redactor", "signals", "status", "system", "web"},
+    "cli": BASE | {"bench", "checks", "daemon", "dicomnet", "engine", "install", "redactor", "signals", "status", "system", "web"},
     "__main__": {"cli"},
     "__init__": set(),
 }
@@ -47,15 +49,20 @@ ONE_HOME = {
     "PIL": {
         "formats",
         "redactor/warmup.py",
+        "redactor/warmup_dicom.py",
         "redactor/batch.py",
         "detect/rbox.py",
         "engine/reference.py",
         "checks/rehearsal.py",
         "bench/frames.py",
     },
+    "imagecodecs": {"formats"},
+    "openjpeg": {"formats/dicom/codecs.py"},
     "torch": set(),
     "engines": set(),  # the laboratory stands on the product, never the other way round
     "matplotlib": {"bench/plots.py"},
+    "pydicom": {"deid", "formats", "dicomnet", "redactor/redact_dicom.py", "redactor/warmup_dicom.py"},
+    "pynetdicom": {"dicomnet"},
 }
 
 

@@ -28,8 +28,9 @@ from appliance.bench.frames import drawn_files
 from appliance.daemon.loop import Daemon
 from appliance.errors import AnonBoxError
 from appliance.formats import turbo
+from appliance.redactor import Progress, ignore
 from appliance.redactor.client import RedactorProcess
-from appliance.types import EngineInfo, Report
+from appliance.types import EngineInfo, Header, Report
 
 STAGES = ("read", "decode", "infer", "mask", "rewrite", "verify", "publish")
 WARM = 8
@@ -106,9 +107,11 @@ class _Recorder(logging.Handler):
         self.passages: list[Passage] = []
         self.refused = 0
 
-    def redact(self, source: int, target: int, *, alone: bool = False) -> Report:
+    def redact(
+        self, source: int, target: int, *, alone: bool = False, on_progress: Progress = ignore, header: Header | None = None
+    ) -> Report:
         start = time.perf_counter()
-        report = self._redactor.redact(source, target, alone=alone)
+        report = self._redactor.redact(source, target, alone=alone, on_progress=on_progress, header=header)
         self._here.ms, self._here.stages = (time.perf_counter() - start) * 1e3, report.stages_ms
         return report
 

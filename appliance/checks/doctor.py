@@ -79,7 +79,7 @@ def _reducer(config: Config) -> Check:
     utils, why = real_jetson_utils()
     if utils is None and "stranger" in why:
         return Check(
-            "jetson-utils", "failed", why, "pip uninstall jetson-utils; the real one is built from its source, see deploy/README.md"
+            "jetson-utils", "failed", why, "pip uninstall jetson-utils; the real one is built from its source, see deploy/docs/jetson.md"
         )
     used = use_gpu() if config.engine.name == "tensorrt" else reducer()
     return Check("jetson-utils", "ok" if utils else "note", f"PNG, BMP and TIFF are reduced by {used.name}: {used.why}")

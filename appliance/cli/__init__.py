@@ -12,6 +12,7 @@ from appliance.cli.box import run, status
 from appliance.cli.checks import doctor, selftest
 from appliance.cli.common import EXIT_CONFIG, EXIT_DOWN
 from appliance.cli.device import shares, update
+from appliance.cli.dicom import dicom
 from appliance.cli.once import redact
 from appliance.cli.plans import engine
 from appliance.cli.tell import message, page, signal_
@@ -41,7 +42,7 @@ def cli() -> None:
     """
 
 
-for command in (run, status, page, signal_, message, doctor, selftest, redact, engine, bench, update, shares):
+for command in (run, status, page, signal_, message, doctor, selftest, redact, engine, bench, update, shares, dicom):
     cli.add_command(command)
 
 

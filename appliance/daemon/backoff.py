@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from appliance.daemon.failures import TRIES
 from appliance.daemon.lane import LONGEST_WAIT_S, Job, is_ours
-from appliance.errors import BadFile
+from appliance.errors import BadFile, MustRunAlone
 from appliance.system.faults import describe
 
 
@@ -20,12 +21,12 @@ class Backoff:
     _lost_at: float = -math.inf
 
     def passed(self, job: Job) -> None:
-        """A job ended well; carrying a file to quarantine says nothing of the redactor."""
-        if job.refusal is None:
+        """A job ended; the refusal of one that lost the redactor says nothing good of it."""
+        if job.losses < TRIES:
             self.losses = 0
 
     def failed(self, job: Job, error: Exception, now: float) -> None:
-        if is_ours(job, error):
+        if is_ours(job, error) or isinstance(error, MustRunAlone):
             return
         if isinstance(error, BadFile):
             self.losses = 0

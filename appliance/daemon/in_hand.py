@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 
-from appliance.daemon.lane import Job, Lane, Trouble
+from appliance.daemon.failures import Trouble
+from appliance.daemon.lane import Job, Lane
+
+MOST_APART = 50
+"""Pictures that wait to run alone do not hold up the others, up to so many."""
 
 
 class InHand:
@@ -13,7 +17,7 @@ class InHand:
 
     def __init__(self, lane: Lane, lanes: int, waiting: list[Job], wake: Callable[[], None]) -> None:
         self._lane, self._lanes, self._wake = lane, lanes, wake
-        self._threads = ThreadPoolExecutor(lanes, "lane")
+        self._threads = ThreadPoolExecutor(lanes + 1, "lane")  # and the one for what runs alone
         self._running: dict[Future[None], Job] = {}
         self.waiting = waiting
 
@@ -29,15 +33,15 @@ class InHand:
         """Have a job carried once more, before the others that are due."""
         self.waiting.insert(0, job)
 
-    def dispatch(self, now: float, age: float, keep: bool) -> None:
-        """Give jobs to free lanes; one that has to be alone waits for the others to end, and they for it."""
+    def dispatch(self, now: float, age: float, keep: bool, incomplete_s: float) -> None:
+        """Give jobs to free lanes; those that have to run alone have one of their own and wait for one another."""
         for job in self.due(now):
-            company = self._running.values()
-            if len(company) >= self._lanes or (company and (job.alone or any(other.alone for other in company))):
-                return
+            beside = sum(other.alone == job.alone for other in self._running.values())
+            if beside >= (1 if job.alone else self._lanes):
+                continue
             self.waiting.remove(job)
             job.started_at = now
-            future = self._threads.submit(self._lane.carry, job, age, keep)
+            future = self._threads.submit(self._lane.carry, job, age, keep, incomplete_s)
             self._running[future] = job
             future.add_done_callback(lambda _: self._wake())
 
@@ -49,11 +53,12 @@ class InHand:
         return len(self._running) + len(self.due(now))
 
     def room(self, now: float) -> int:
-        """How many more to take: never more than two a lane ahead."""
-        return 2 * self._lanes - self.active(now)
+        """How many more to take: never more than two a lane ahead, without MOST_APART that wait to run alone."""
+        apart = sum(job.alone for job in [*self._running.values(), *self.due(now)])
+        return 2 * self._lanes - (self.active(now) - min(apart, MOST_APART))
 
     def is_overdue(self, now: float, longest_s: float) -> bool:
-        return any(now - job.started_at > longest_s for job in self._running.values())
+        return any(now - max(job.started_at, job.heard_at) > longest_s for job in self._running.values())
 
     def troubles(self) -> set[Trouble]:
         return {job.trouble for job in [*self.waiting, *self._running.values()]}

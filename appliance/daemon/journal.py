@@ -9,6 +9,7 @@ A picture's state goes one way:
     kept       the original is in done/; finished once the retention is over
     finished   the original is gone
     refused    claimed before; on the way into quarantine/ or there
+    discarded  it was in quarantine/ for as long as configured, and is gone
 """
 
 from __future__ import annotations
@@ -25,11 +26,15 @@ from typing import Any, Literal, get_args
 
 from appliance.errors import BAD_FILE_CODES, BadConfig, BadFile, BadFileCode
 from appliance.status.snapshot import Refused
+from appliance.system import files
 from appliance.system.clock import Mark
 
-State = Literal["claimed", "published", "kept", "finished", "refused"]
+State = Literal["claimed", "published", "kept", "finished", "refused", "discarded"]
 STATES: tuple[State, ...] = get_args(State)
 DONE: tuple[State, ...] = ("published", "kept", "finished")
+REFUSED: tuple[State, ...] = ("refused", "discarded")
+
+Loss = Literal["", "damaged", "older"]
 
 VERSION = 1
 """PRAGMA user_version of the schema below."""
@@ -47,7 +52,7 @@ CREATE INDEX IF NOT EXISTS seen_as ON seen (exam, number);
 CREATE TABLE IF NOT EXISTS mark (id INTEGER PRIMARY KEY CHECK (id = 1), boot TEXT, monotonic REAL, wall REAL, age REAL);
 """
 # seen: pictures of sticks, by a keyed hash of place and content, so that one plugged in again brings nothing twice
-# picture.at: wall clock when published or refused, Unix seconds. picture.age: the box's age when the original came into done/.
+# picture.at: wall clock when published or refused, Unix seconds. picture.age: of the box when the original came into done/ or quarantine/
 
 _ID = re.compile(r"E([0-9]{6,})[-/]([0-9]{4,})", re.ASCII)
 
@@ -96,24 +101,25 @@ class Counts:
 class Journal:
     """One open journal.
 
-    is_new : it knew of nothing when it was opened
-    lost : a broken one was found and moved aside
+    loss : "damaged": a broken one was found and moved aside; "older": it knew less than the folders show, or than was noted beside it
+    noted : the highest examination that was ever begun, from a file of its own: what an older copy of the journal does not know
     """
 
     def __init__(self, path: Path) -> None:
         """Open or begin the journal. Raises BadConfig when a newer version wrote it, sqlite3.Error or OSError when the disk fails."""
         self._lock = threading.Lock()
-        self.lost = False
+        self._note_path = path.with_name("numbers")
+        self.noted = _read_note(self._note_path)
+        self.loss: Loss = ""
         try:
             self._db = _open(path)
         except sqlite3.DatabaseError as error:
             if isinstance(error, sqlite3.OperationalError):
                 raise  # locked, or no access: nothing says that it is broken
             _move_aside(path)
-            self.lost = True
+            self.loss = "damaged"
             self._db = _open(path)
         try:
-            self.is_new = self._count("SELECT count(*) FROM exam") == 0
             self._count_all()
         except sqlite3.Error:
             self._db.close()
@@ -141,7 +147,25 @@ class Journal:
             db.execute("INSERT INTO picture (exam, number, state) VALUES (?, ?, 'claimed')", (exam, picture))
             if seen is not None:
                 db.execute("INSERT INTO seen VALUES (?, ?, ?)", (seen, exam, picture))
+        if exam > self.noted:
+            self._note(exam)
         return Number(exam, picture)
+
+    def renumber(self, number: Number, above: int, age: float) -> Number:
+        """A claimed picture's new number, in an examination of its own above all others; its old one is somebody else's."""
+        with self._transaction() as db:
+            exam = max(above, self.noted, int(db.execute("SELECT coalesce(max(number), 0) FROM exam").fetchone()[0])) + 1
+            db.execute("INSERT INTO exam VALUES (?, NULL, ?)", (exam, age))
+            for table in ("picture", "seen"):
+                change = f"UPDATE {table} SET exam = ?, number = 1 WHERE exam = ? AND number = ?"  # noqa: S608 constants only
+                db.execute(change, (exam, number.exam, number.picture))
+        self._note(exam)
+        return Number(exam, 1)
+
+    def _note(self, exam: int) -> None:
+        """Before anything is published under its number: what was moved out of out/ may be known nowhere else."""
+        files.write_whole(self._note_path, b"%d\n" % exam)
+        self.noted = exam
 
     def number_of(self, key: bytes) -> Number | None:
         """The number that a picture got that was seen before."""
@@ -154,7 +178,10 @@ class Journal:
             row = (number.exam, number.picture)
             if db.execute("DELETE FROM picture WHERE exam = ? AND number = ? AND state = 'claimed'", row).rowcount:
                 db.execute("DELETE FROM seen WHERE exam = ? AND number = ?", row)
-            db.execute("DELETE FROM exam WHERE number = ? AND NOT EXISTS (SELECT 1 FROM picture WHERE exam = exam.number)", (number.exam,))
+            empty = "DELETE FROM exam WHERE number = ? AND NOT EXISTS (SELECT 1 FROM picture WHERE exam = exam.number)"
+            is_gone = db.execute(empty, (number.exam,)).rowcount
+            if is_gone and number.exam == self.noted:
+                self._note(number.exam - 1)  # its number is free again
 
     def published(self, number: Number, at: float) -> None:
         """claimed -> published. Only after the result is durable in out/."""
@@ -171,12 +198,16 @@ class Journal:
         self._change(number, "published", "state = 'finished'")
         self._change(number, "kept", "state = 'finished'")
 
-    def refused(self, number: Number, error: BadFile, at: float) -> None:
+    def refused(self, number: Number, error: BadFile, at: float, age: float) -> None:
         """claimed -> refused. Before the file is moved, so that a crash in between is finished at the next start."""
-        change = "state = 'refused', code = ?, reason = ?, at = ?"
-        moved = self._change(number, "claimed", change, error.code, error.reason, at)
+        change = "state = 'refused', code = ?, reason = ?, at = ?, age = ?"
+        moved = self._change(number, "claimed", change, error.code, error.reason, at, age)
         with self._lock:
             self._refused_ever += moved
+
+    def discarded(self, number: Number) -> None:
+        """refused -> discarded."""
+        self._change(number, "refused", "state = 'discarded'")
 
     def adopt(self, numbers: Iterable[Number], state: State, age: float) -> None:
         """Enter pictures that are on the disk but not here, because an earlier journal broke. Their examinations take no more."""
@@ -188,9 +219,24 @@ class Journal:
         self._count_all()
 
     def begin_above(self, exam: int, age: float) -> None:
-        """Number new examinations above `exam`."""
+        """Number new examinations above `exam`, whatever is known here."""
         with self._transaction() as db:
             db.execute("INSERT OR IGNORE INTO exam VALUES (?, NULL, ?)", (exam, age))
+        self.loss = self.loss or "older"
+
+    def highest_exam(self) -> int:
+        """The highest examination known here; 0 when there is none."""
+        return self._count("SELECT coalesce(max(number), 0) FROM exam")
+
+    def open_exams(self) -> dict[int, int]:
+        """Examinations that still take pictures, each with the highest number in it."""
+        query = "SELECT exam.number, coalesce(max(picture.number), 0) FROM exam LEFT JOIN picture ON picture.exam = exam.number"
+        return dict(self._rows(f"{query} WHERE exam.key IS NOT NULL GROUP BY exam.number"))
+
+    def date_refusals(self, age: float) -> None:
+        """Have the retention of refused pictures of which no age is known, as earlier versions wrote them, begin now."""
+        with self._transaction() as db:
+            db.execute("UPDATE picture SET age = ? WHERE state = 'refused' AND age IS NULL", (age,))
 
     def close_examinations(self) -> None:
         """Every folder starts a new examination from here on."""
@@ -217,6 +263,16 @@ class Journal:
         rows = self._rows("SELECT exam, number FROM picture WHERE state = 'kept' AND age <= ? LIMIT ?", age, limit)
         return [Number(*row) for row in rows]
 
+    def refused_since(self, age: float, limit: int) -> list[Number]:
+        """Pictures that were refused at this age or before and are still in quarantine/."""
+        rows = self._rows("SELECT exam, number FROM picture WHERE state = 'refused' AND age <= ? LIMIT ?", age, limit)
+        return [Number(*row) for row in rows]
+
+    def oldest_refusal(self) -> float | None:
+        """The age at which the picture was refused that is in quarantine/ for longest."""
+        (age,) = self._rows("SELECT min(age) FROM picture WHERE state = 'refused'")[0]
+        return None if age is None else float(age)
+
     def counts(self, now: float, midnight: float) -> Counts:
         """now, midnight : Unix seconds."""
         between = "SELECT count(*) FROM picture WHERE state = ? AND at BETWEEN ? AND ?"
@@ -228,7 +284,7 @@ class Journal:
             done_today=done(midnight),
             done_ever=self._done_ever,
             last_minute=done(now - 60),
-            refused_today=self._count(between, "refused", midnight, now),
+            refused_today=sum(self._count(between, state, midnight, now) for state in REFUSED),
             refused_ever=self._refused_ever,
         )
 
@@ -236,7 +292,7 @@ class Journal:
         """Count what was ever done; from then on it is counted along, as a count of a million rows holds up the lanes for 40 ms."""
         count = "SELECT count(*) FROM picture WHERE state = ?"
         self._done_ever = sum(self._count(count, state) for state in DONE)
-        self._refused_ever = self._count(count, "refused")
+        self._refused_ever = sum(self._count(count, state) for state in REFUSED)
 
     def newest_refused(self, limit: int) -> tuple[Refused, ...]:
         """The newest entries of the quarantine, newest first."""
@@ -306,6 +362,13 @@ def _open(path: Path) -> sqlite3.Connection:
         db.close()
         raise
     return db
+
+
+def _read_note(path: Path) -> int:
+    try:
+        return int(path.read_text("ascii"))
+    except (FileNotFoundError, ValueError):
+        return 0
 
 
 def _move_aside(path: Path) -> None:

@@ -9,14 +9,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+from appliance.daemon import failures
+from appliance.daemon.failures import Trouble
+from appliance.daemon.headers import Headers
 from appliance.daemon.journal import Journal, Number
 from appliance.daemon.sources.settling import Stamp
-from appliance.daemon.store import Box
-from appliance.errors import BadFile, RedactorDown
+from appliance.daemon.store import Box, NumberTaken
+from appliance.errors import BadFile
 from appliance.redactor import Redactor
 from appliance.status.silhouette import silhouette
 from appliance.status.snapshot import Done
-from appliance.system.faults import describe, is_full
 from appliance.types import Report
 
 log = logging.getLogger(__name__)
@@ -24,11 +26,6 @@ log = logging.getLogger(__name__)
 Stage = Literal["claimed", "placed", "published", "refused", "settled"]
 """claimed: the original is in its room · placed: the result has its name in out/ · published: and the journal knows ·
 refused: it goes to quarantine · settled: nothing is left to do."""
-
-Trouble = Literal["", "space", "disk"]
-
-TRIES = 3
-"""Times a picture may lose the engine before it is refused."""
 
 LONGEST_WAIT_S = 60.0
 """Waits between tries double from a second up to this."""
@@ -39,10 +36,11 @@ class Job:
     """One picture in hand. Times are monotonic seconds.
 
     changed_at : when the original was last seen to change; stamp : how it looked then
-    alone : it may have killed the redactor, so nothing else runs beside it
+    alone : it runs in a redactor of its own; one at a time does
     report : what the redactor did; None when an earlier run did it
     done : the picture as the page lists it, once it is published
     trouble : what on our side it waits for
+    heard_at : when the redactor last gave a sign of life
     """
 
     number: Number
@@ -55,6 +53,7 @@ class Job:
     waits: int = 0
     not_before: float = 0.0
     started_at: float = 0.0
+    heard_at: float = 0.0
     report: Report | None = None
     done: Done | None = None
     trouble: Trouble = ""
@@ -71,20 +70,31 @@ class Job:
 class Lane:
     """What every lane's thread needs. clock : Unix seconds, monotonic : seconds"""
 
-    def __init__(self, box: Box, journal: Journal, redactor: Redactor, clock: Callable[[], float], monotonic: Callable[[], float]) -> None:
+    def __init__(
+        self, box: Box, journal: Journal, redactor: Redactor, headers: Headers, clock: Callable[[], float], monotonic: Callable[[], float]
+    ) -> None:
+        self._headers = headers
         self._box, self._journal, self._redactor = box, journal, redactor
         self._clock, self._monotonic = clock, monotonic
 
-    def carry(self, job: Job, age: float, keep: bool) -> None:
+    def carry(self, job: Job, age: float, keep: bool, incomplete_s: float = 0.0) -> None:
         """Carry a job to its end. Each step leaves job.stage where it has to go on, so calling again after an error is right.
 
         age : the box's age; keep : the original goes to done/ instead of away
+        incomplete_s : how long after its last change a cut-off file may still be growing
         Raises BadFile, DeviceLost, RedactorDown, OSError or sqlite3.Error; `reconsider` knows what each means.
         """
         if job.stage == "claimed":
             self._box.settle(job.number)
-            job.report = self._redact(job)
-            job.stage = "placed"
+            try:
+                job.report = self._redacted(job, age)
+            except BadFile as error:
+                growing_s = job.changed_at + incomplete_s - self._monotonic()
+                if not failures.decide(error, is_carried=False, growing_s=growing_s, losses=job.losses).refusal:
+                    raise
+                job.refuse(error)
+            else:
+                job.stage = "placed"
         if job.stage == "placed":
             self._box.settle_result(job.number)
             at = self._clock()
@@ -95,11 +105,22 @@ class Lane:
             self._dispose(job.number, age, keep)
         if job.stage == "refused" and job.refusal is not None:
             at = self._clock()
-            self._journal.refused(job.number, job.refusal, at)
+            self._journal.refused(job.number, job.refusal, at, age)
             self._box.refuse(job.number, job.refusal, at)
             self._box.leave(job.number)
             log.info("%s refused, %s: %s", job.number, job.refusal.code, job.refusal.reason)
         job.stage = "settled"
+
+    def _redacted(self, job: Job, age: float) -> Report:
+        """Redact and place it; under a number that is free for sure where its own is taken, once more, for a result may tell its number."""
+        try:
+            return self._redact(job)
+        except NumberTaken:
+            new = self._journal.renumber(job.number, self._box.highest_exam(), age)
+            log.warning("%s was there already, it is %s from here on", job.number, new)
+            self._box.renumber(job.number, new)
+            job.number = new
+            return self._redact(job)
 
     def _tell(self, job: Job, at: float) -> None:
         """Log what was done and keep it for the page."""
@@ -114,6 +135,9 @@ class Lane:
         job.done = Done(str(job.number), at, round(took_ms), height, width, len(report.masks), round(report.removed_share, 5), shape)
 
     def _redact(self, job: Job) -> Report:
+        def hear(done: int, total: int) -> None:
+            job.heard_at = self._monotonic()
+
         source = self._box.open_original(job.number)
         try:
             before = Stamp.of(os.fstat(source))
@@ -121,7 +145,7 @@ class Lane:
                 job.stamp, job.changed_at = before, self._monotonic()
             target = self._box.open_target(job.number)
             try:
-                report = self._redactor.redact(source, target, alone=job.alone)
+                report = self._redactor.redact(source, target, alone=job.alone, on_progress=hear, header=self._headers.of(job.number))
                 if Stamp.of(os.fstat(source)) != before:
                     raise BadFile("incomplete", "the file changed while it was read")
                 self._box.place(job.number, target, report.format)
@@ -150,27 +174,19 @@ def is_ours(job: Job, error: Exception) -> bool:
 
 
 def reconsider(job: Job, error: Exception, now: float, incomplete_s: float) -> None:
-    """Decide what becomes of a job whose carrying failed. A fault of the file ends in quarantine, one of ours never does.
+    """Have a job whose carrying failed do what failures.decide says.
 
     incomplete_s : how long after its last change a cut-off file may still be growing
     """
-    job.trouble = ""
-    rest_s = job.changed_at + incomplete_s - now
-    if isinstance(error, BadFile):
-        if error.code == "incomplete" and rest_s > 0:
-            job.wait(now, rest_s)
-        else:
-            job.refuse(error)
-    elif is_ours(job, error):
-        job.trouble = "space" if is_full(error) else "disk"
+    growing_s = job.changed_at + incomplete_s - now
+    decision = failures.decide(error, is_carried=job.stage != "claimed", growing_s=growing_s, losses=job.losses)
+    if words := failures.say(error, decision, job.losses):
+        log.warning("%s %s", job.number, words)
+    job.trouble, job.alone = decision.trouble, job.alone or decision.alone
+    job.losses += decision.is_loss
+    if decision.refusal:
+        job.refuse(decision.refusal)
+    elif decision.wait_s is None:
         job.wait(now)
-        log.warning("%s waits: %s", job.number, describe(error))
-    elif isinstance(error, RedactorDown):
-        job.wait(now)
-        log.warning("%s waits: %s", job.number, describe(error))
-    else:
-        job.losses += 1
-        job.alone = True
-        log.warning("%s lost the redactor, try %d of %d: %s", job.number, job.losses, TRIES, describe(error))
-        if job.losses >= TRIES:
-            job.refuse(BadFile("crash", f"the redactor failed {TRIES} times on this picture"))
+    elif decision.wait_s:
+        job.wait(now, decision.wait_s)

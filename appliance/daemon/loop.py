@@ -17,6 +17,7 @@ from types import FrameType
 
 from appliance.config import Config
 from appliance.daemon.backoff import Backoff
+from appliance.daemon.headers import Headers
 from appliance.daemon.in_hand import InHand
 from appliance.daemon.journal import Journal
 from appliance.daemon.lane import Lane, reconsider
@@ -45,10 +46,12 @@ STOP_S = 10.0
 """Pictures in hand have so long to finish when the daemon stops."""
 
 OVERDUE_S = 60.0
-"""Beyond limits.job_s the redactor may need so long to give up and start anew; a job that takes longer hangs."""
+"""Beyond limits.job_s without a sign of life the redactor may need so long to give up and start anew; then the job hangs."""
 
 TIDY_S = 60.0
 """How often the retention is looked after and the clocks are noted."""
+
+DAY_S = 86400.0
 
 TIDY_AT_ONCE = 200
 """Originals removed from done/ in one turn at most, so that the turn stays short."""
@@ -95,7 +98,9 @@ class Daemon:
             self._sources = [source(self._host) for source in SOURCES]
             self._parts: list[Part] = [*self._sources, ShareSink(self._host)]
             undo.pop_all()
-        self._hand = InHand(Lane(self._box, self._journal, redactor, clock, monotonic), redactor.lanes, jobs, self._host.wake)
+        headers = Headers(self._box.state / "uids", config, self._box.secret())
+        lane = Lane(self._box, self._journal, redactor, headers, clock, monotonic)
+        self._hand = InHand(lane, redactor.lanes, jobs, self._host.wake)
         self._backoff = Backoff()
         self._stopping = self._reread = self._closed = False
         self._tidy_at = self._ping_at = now
@@ -179,10 +184,15 @@ class Daemon:
         if now < self._tidy_at:
             return
         self._tidy_at = now + TIDY_S  # first, so that an error below does not stop the pictures
-        keep_s = self._host.config.intake.keep_originals_days * 86400
-        for number in self._journal.kept_since(self._age.at(now) - keep_s, TIDY_AT_ONCE):
+        age, intake = self._age.at(now), self._host.config.intake
+        for number in self._journal.kept_since(age - intake.keep_originals_days * DAY_S, TIDY_AT_ONCE):
             self._box.forget_kept(number)
             self._journal.finished(number)
+        for number in self._journal.refused_since(age - intake.keep_refused_days * DAY_S, TIDY_AT_ONCE):
+            self._box.forget_refused(number)
+            self._journal.discarded(number)
+        oldest = self._journal.oldest_refusal()
+        self._board.next_discard_at = None if oldest is None else self._clock() + oldest + intake.keep_refused_days * DAY_S - age
         self._journal.write_mark(self._age.mark(now, self._clock()))
 
     def _claim(self, now: float) -> None:
@@ -197,8 +207,9 @@ class Daemon:
             self._hand.waiting.append(job)
 
     def _dispatch(self, now: float) -> None:
+        intake = self._host.config.intake
         if now >= self._backoff.until:
-            self._hand.dispatch(now, self._age.at(now), self._host.config.intake.keep_originals_days > 0)
+            self._hand.dispatch(now, self._age.at(now), intake.keep_originals_days > 0, intake.incomplete_s)
 
     @property
     def _is_short(self) -> bool:
@@ -229,7 +240,7 @@ class Daemon:
             loss=self._backoff.loss,
             is_short=self._is_short,
             min_free_mib=self._host.config.intake.min_free_mib,
-            is_lost=self._journal.lost,
+            loss_of_journal=self._journal.loss,
             is_busy=bool(len(self._hand)) or parts.is_busy,
             sticks={stick.state for stick in parts.sticks},
             shares={share.state for share in parts.shares},

@@ -14,9 +14,13 @@ log = logging.getLogger(__name__)
 def recover(box: Box, journal: Journal, age: float, now: float) -> list[Job]:
     """The jobs to go on with. May itself be killed and run again. age : the box's age, now : monotonic; seconds"""
     box.clear_targets()
-    if journal.is_new and (highest := box.highest_exam()):
+    highest = max(box.highest_exam(), journal.noted)
+    if journal.highest_exam() < highest or any(box.highest_picture(exam) > last for exam, last in journal.open_exams().items()):
+        log.error("the journal is older than the folders: numbers go on above examination %d", highest)
         journal.begin_above(highest, age)
+        journal.close_examinations()
         journal.adopt(box.kept(), "kept", age)
+    journal.date_refusals(age)
     rooms = box.rooms()
     for number, state in journal.unsettled():
         if number not in rooms:
@@ -42,8 +46,8 @@ def _resume(number: Number, box: Box, journal: Journal, age: float, now: float) 
         job.stage = "published"
     elif state == "refused":
         job.refuse(journal.refusal(number))
-    elif state == "claimed" and box.has_result(number):
-        job.stage = "placed"  # a name in out/ is only given to what passed every check
+    elif state == "claimed" and box.has_result(number) and not journal.loss:
+        job.stage = "placed"  # a name in out/ is only given to what passed every check; without a whole journal it may be another's
     elif state != "claimed" or not taken:
         box.empty(number)
         journal.forget(number)

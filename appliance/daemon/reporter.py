@@ -43,13 +43,17 @@ class View:
 
 
 class Board:
-    """Writes snapshots to `path`; started_at : Unix seconds."""
+    """Writes snapshots to `path`; started_at : Unix seconds.
+
+    next_discard_at : when the next refused file's retention is over, Unix seconds
+    """
 
     def __init__(self, path: Path, engine: EngineInfo, started_at: float) -> None:
         self._path, self._engine, self._started_at = path, engine, started_at
         self._shown: View | None = None
         self._written_at = 0.0
         self._fault = ""
+        self.next_discard_at: float | None = None
         self._record = Record(snapshot.last(path))
 
     @property
@@ -104,6 +108,7 @@ class Board:
             newest=self._record.newest,
             hour=self._record.hour(clock),
             refused=journal.newest_refused(NEWEST) if journal else (),
+            next_discard_at=self.next_discard_at,
             left=dict(view.left),
             sticks=view.sticks,
             shares=view.shares,

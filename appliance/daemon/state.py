@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from appliance.daemon.lane import Trouble
+from appliance.daemon.failures import Trouble
+from appliance.daemon.journal import Loss
 from appliance.status.snapshot import ShareState, State, StickState
 from appliance.system.faults import describe, is_full
 
 LOSSES_IN_ROW = 3
 """With so many losses of the redactor in a row, the fault is not one picture's and a person should look."""
+
+
+LOSSES: Mapping[Loss, str] = {
+    "damaged": "The journal was damaged and moved aside; numbers go on above the old ones, counts begin anew.",
+    "older": "The journal was missing or older than the folders; numbers go on above the old ones, counts begin anew.",
+}
 
 
 @dataclass(frozen=True)
@@ -22,7 +29,7 @@ class Seen:
     is_overdue : whether a picture is in work for too long
     losses : of the redactor, in a row; loss : the last one's cause
     is_short : whether less than min_free_mib (MiB) are free
-    is_lost : whether the journal was damaged and begun anew
+    loss_of_journal : what happened to the journal, if anything
     is_busy : whether there are pictures to take or in work
     sticks, shares, troubles : the states and troubles that there are
     """
@@ -34,7 +41,7 @@ class Seen:
     loss: str
     is_short: bool
     min_free_mib: int
-    is_lost: bool
+    loss_of_journal: Loss
     is_busy: bool
     sticks: Collection[StickState]
     shares: Collection[ShareState]
@@ -49,8 +56,8 @@ def decide(seen: Seen) -> tuple[State, str]:
         return "Waiting for space", f"Less than {seen.min_free_mib} MiB free; make room, it goes on by itself."
     if "away" in seen.shares:
         return "Waiting for share", ""
-    if seen.is_lost:
-        return "Needs attention", "The journal was damaged and moved aside; numbers go on above the old ones, counts begin anew."
+    if seen.loss_of_journal:
+        return "Needs attention", LOSSES[seen.loss_of_journal]
     if seen.is_busy:
         return "Working", ""
     return ("Safe to remove" if set(seen.sticks) == {"safe to remove"} else "Working" if seen.sticks else "Ready"), ""

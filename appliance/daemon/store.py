@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import itertools
 import json
 import logging
 import os
 import re
 import secrets
+import shutil
 import stat
 from collections.abc import Iterator
 from contextlib import suppress
@@ -33,7 +35,7 @@ log = logging.getLogger(__name__)
 NEUTRAL_NS = 946_684_800 * 10**9
 """Time of change and access of every result and its folder: 2000-01-01 00:00 UTC. When a picture was taken, or came, is not told."""
 
-ENDINGS = {"jpeg": ("jpg", "jpeg"), "png": ("png",), "bmp": ("bmp", "dib"), "tiff": ("tif", "tiff")}
+ENDINGS = {"jpeg": ("jpg", "jpeg"), "png": ("png",), "bmp": ("bmp", "dib"), "tiff": ("tif", "tiff"), "dicom": ("dcm", "dic")}
 """Name endings a result may have, by format; the first is the usual one."""
 
 MODES = {"inbox": 0o755, "out": 0o755, "done": 0o700, "quarantine": 0o700, "state": 0o711}
@@ -45,8 +47,33 @@ OURS = frozenset({"done", "quarantine", "state"})
 CHOICE = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.ENOENT, errno.ELOOP, errno.ENAMETOOLONG})
 """Errors of making a folder that another choice of it mends; any other is the disk's and may pass."""
 
+UNFINISHED = ".anonbox"
+"""The folder in out/ for results that are not whole yet, the owner's only, where the file system has no files without a name."""
+
+NAMELESS = getattr(os, "O_TMPFILE", 0)
+"""open(2)'s flag for a file without a name, 0 where Python does not know it."""
+
+WITHOUT_NAMELESS = frozenset({errno.ENOTSUP, errno.EISDIR, errno.EINVAL})
+"""Errors of file systems that have no files without a name."""
+
+PLACING_TRIES = 100
+"""Times that a result is given its name while somebody moves its folder away at that very moment."""
+
+REASON, ORIGINAL = "reason.json", "original"
+"""What a folder in quarantine/ holds: the reason, and the file under this name and its ending."""
+
+KNOWN_ENDINGS = frozenset(
+    {*itertools.chain(*ENDINGS.values()), "jpe", "gif", "webp", "heic", "dcm", "mp4", "mov", "avi", "mpg", "ts", "mkv", "pdf"}
+)
+"""Endings that a refused file keeps; any other may be a part of a name."""
+
 _TEMPORARY = re.compile(r"\.E[0-9]+-[0-9]+\.part", re.ASCII)
+_DIGITS = re.compile(r"[0-9]{4,}", re.ASCII)
 _EXAM = re.compile(r"E([0-9]{6,})(-[0-9]{4,})?", re.ASCII)
+
+
+class NumberTaken(Exception):
+    """Another picture's result or original has this number already: the journal is older than the folders, or somebody put it there."""
 
 
 class Box:
@@ -173,6 +200,11 @@ class Box:
             raise BadFile("unreadable", "not a regular file")
         return file
 
+    def renumber(self, number: Number, new: Number) -> None:
+        """Carry a picture on under another number."""
+        self._room(number).rename(self._room(new))
+        files.fsync_folder(self.work)
+
     def leave(self, number: Number) -> None:
         """Give the empty room back: the picture is through."""
         with suppress(FileNotFoundError):
@@ -189,43 +221,100 @@ class Box:
     # work/ -> out/
 
     def open_target(self, number: Number) -> int:
-        """A new hidden file in out/ for the result, for reading and writing."""
+        """A new file for the result, for reading and writing. It has no name, so whoever watches out/ sees whole results only."""
+        try:
+            return os.open(self.out, os.O_RDWR | NAMELESS | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            if error.errno not in WITHOUT_NAMELESS:
+                raise
         self.drop_target(number)
+        files.make_folder(self.out / UNFINISHED, 0o700)
         return os.open(self._target(number), os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
 
     def drop_target(self, number: Number) -> None:
         self._target(number).unlink(missing_ok=True)
 
     def place(self, number: Number, target: int, picture_format: str) -> None:
-        """Give the finished file its name in out/. Atomic; durable only after settle_result."""
+        """Give the finished file its name in out/. Atomic; durable only after settle_result; once more does no harm.
+
+        Raises NumberTaken when another file has that name: it is another picture's result, and stays.
+        """
         os.utime(target, ns=(NEUTRAL_NS, NEUTRAL_NS))
         os.fchmod(target, 0o644)
         os.fsync(target)
-        files.make_folder(self.out / number.folder, 0o755)
-        folder = self._open_results(number)
+        result = self.out / number.folder / f"{number.name}.{self._ending(number, picture_format)}"
+        others = [name for name in _names(result.parent) if name.startswith(f"{number.name}.")]
         try:
-            os.replace(self._target(number), f"{number.name}.{self._ending(number, picture_format)}", dst_dir_fd=folder)
+            if others and others != [result.name]:
+                raise FileExistsError
+            self._name(number, target, result)
+        except FileExistsError as error:
+            if not files.is_same(target, result.parent / others[0] if others else result):
+                raise NumberTaken from error
+            self.drop_target(number)
+
+    def _name(self, number: Number, target: int, result: Path) -> None:
+        """Raises FileExistsError when there is a file of that name."""
+        for _ in range(PLACING_TRIES):
+            with suppress(FileNotFoundError):
+                return self._link(number, target, result)
+            if self._link_with_folder(number, target, result):
+                return
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+
+    def _link(self, number: Number, target: int, result: Path) -> None:
+        """Into a folder that is there. Raises FileNotFoundError when it is not, FileExistsError when it has a file of that name."""
+        folder = os.open(result.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            if self._target(number).exists():
+                files.rename_new(self._target(number), result)
+            else:  # with a folder's descriptor Python calls linkat(2), which can follow; without one link(2), which cannot
+                os.link(f"/proc/self/fd/{target}", result.name, dst_dir_fd=folder, follow_symlinks=True)
         finally:
             os.close(folder)
 
-    def settle_result(self, number: Number) -> None:
-        """Make the result's name durable and the folder's time neutral."""
-        folder = self._open_results(number)
+    def _link_with_folder(self, number: Number, target: int, result: Path) -> bool:
+        """Its folder comes into out/ with the result in it, so that whoever takes folders away never takes an empty one; False when
+        there is such a folder after all, or somebody moved away what was being made."""
+        stage = self.out / UNFINISHED / number.id
+        has_name = self._target(number).exists()
         try:
-            os.utime(folder, ns=(NEUTRAL_NS, NEUTRAL_NS))
-            files.fsync_folder(".", parent=folder)
-        finally:
-            os.close(folder)
+            files.make_folder(self.out / UNFINISHED, 0o700)
+            files.make_folder(stage, 0o755)
+            self._link(number, target, stage / result.name)
+            os.utime(stage, ns=(NEUTRAL_NS, NEUTRAL_NS))
+            files.rename_new(stage, result.parent)
+        except (FileExistsError, FileNotFoundError):
+            with suppress(FileNotFoundError):
+                if has_name:
+                    (stage / result.name).rename(self._target(number))
+                else:
+                    (stage / result.name).unlink()
+            with suppress(FileNotFoundError):
+                stage.rmdir()
+            return False
+        return True
+
+    def settle_result(self, number: Number) -> None:
+        """Make the result's name durable and the folder's time neutral. A result that was fetched meanwhile is somebody else's."""
+        with suppress(FileNotFoundError):
+            folder = self._open_results(number)
+            try:
+                os.utime(folder, ns=(NEUTRAL_NS, NEUTRAL_NS))
+                files.fsync_folder(".", parent=folder)
+            finally:
+                os.close(folder)
         files.fsync_folder(self.out)
 
     def has_result(self, number: Number) -> bool:
         return any(name.startswith(f"{number.name}.") for name in _names(self.out / number.folder))
 
     def clear_targets(self) -> None:
-        """Remove what a crash left unfinished in out/."""
-        for name in _names(self.out):
-            if _TEMPORARY.fullmatch(name):
-                (self.out / name).unlink()
+        """Remove what a crash left unfinished in out/; earlier versions left it in out/ itself."""
+        for name in filter(_TEMPORARY.fullmatch, _names(self.out)):
+            (self.out / name).unlink()
+        if (self.out / UNFINISHED).is_dir():
+            shutil.rmtree(self.out / UNFINISHED)
 
     def _ending(self, number: Number, picture_format: str) -> str:
         endings = ENDINGS[picture_format]
@@ -242,30 +331,55 @@ class Box:
         name = self.original(number)
         if name is not None:
             files.make_folder(self.done / number.folder, 0o700)
-            self._put(number, name, self.done / number.folder / f"{number.name}-{name}")
+            self._put(number, name, self.done / number.folder, f"{number.name}-{name}")
 
     def refuse(self, number: Number, reason: BadFile, at: float) -> None:
-        """Move the original into quarantine/, with the reason beside it. at : Unix seconds."""
-        files.make_folder(self.quarantine / number.folder, 0o700)
-        folder = self.quarantine / number.folder / number.name
-        files.make_folder(folder, 0o700)
+        """Move the original into quarantine/ under a neutral name; the reason beside it alone knows its own. at : Unix seconds."""
         name = self.original(number)
+        folder = self._refusal(number)
+        if name is not None or not (folder / REASON).exists():
+            document = {"number": str(number), "code": reason.code, "reason": reason.reason, "at": at, "name": name}
+            files.write_whole(folder / REASON, json.dumps(document, indent=1).encode())  # first: its name is known nowhere else
         if name is not None:
-            # A file that is itself called reason.json must not take the reason's place.
-            self._put(number, name, folder / ("_reason.json" if name == "reason.json" else name))
-        document = {"number": str(number), "code": reason.code, "reason": reason.reason, "at": at}
-        files.write_whole(folder / "reason.json", json.dumps(document, indent=1).encode())
+            self._put(number, name, folder, f"{ORIGINAL}{_known_ending(name)}")
 
-    def _put(self, number: Number, name: str, target: Path) -> None:
+    def _refusal(self, number: Number) -> Path:
+        """The folder of a refused picture, made if need be; beside one that another picture has under this number."""
+        files.make_folder(self.quarantine / number.folder, 0o700)
+        for name in _numbered(number.name):
+            folder = self.quarantine / number.folder / name
+            files.make_folder(folder, 0o700)
+            if all(self._is_copy(number, folder / other) for other in _names(folder) if other.startswith(ORIGINAL)):
+                return folder
+        raise AssertionError
+
+    def _is_copy(self, number: Number, path: Path) -> bool:
+        """Whether a file is this picture's original, moved already or, across file systems, copied before a crash."""
+        name = self.original(number)
+        if name is None:
+            return True
+        try:
+            file = self.open_original(number)
+        except BadFile:
+            return False
+        try:
+            return files.is_same(file, path)
+        finally:
+            os.close(file)
+
+    def _put(self, number: Number, name: str, folder: Path, wanted: str) -> None:
+        """Move the original into a folder, under the first free name like the wanted one."""
         source = self._room(number) / name
         with suppress(PermissionError):  # another user's file; the folder around it is the owner's only
             if not source.is_symlink():
                 source.chmod(0o600)
-        files.move(source, target, self._moving(number))
+        for free in _numbered(wanted):
+            with suppress(FileExistsError):
+                return files.move(source, folder / free, self._moving(number))
 
     def clear_moving(self, number: Number) -> None:
         """Remove what a crash left of a move of this original to another file system."""
-        for folder in (self.done / number.folder, self.quarantine / number.folder / number.name):
+        for folder in (self.done / number.folder, *self._refusals(number)):
             with suppress(FileNotFoundError, NotADirectoryError):
                 (folder / self._moving(number)).unlink()
 
@@ -286,6 +400,26 @@ class Box:
         with suppress(OSError):
             folder.rmdir()  # fails while it holds others
 
+    def forget_refused(self, number: Number) -> None:
+        """Remove a refused original and its reason from quarantine/."""
+        for folder in self._refusals(number):
+            for name in _names(folder):
+                (folder / name).unlink()
+            folder.rmdir()
+        with suppress(OSError):
+            (self.quarantine / number.folder).rmdir()  # fails while it holds others
+
+    def _refusals(self, number: Number) -> list[Path]:
+        exam = self.quarantine / number.folder
+        return [exam / name for name in _names(exam) if name == number.name or name.startswith(f"{number.name}-")]
+
+    def highest_picture(self, exam: int) -> int:
+        """The highest number that any folder shows in an examination; 0 when none does."""
+        folder = Number(exam, 0).folder
+        names = [name for place in (self.out, self.done, self.quarantine) for name in _names(place / folder)]
+        names += [name.partition("-")[2] for name in _names(self.work) if name.startswith(f"{folder}-")]
+        return max((int(found[0]) for found in map(_DIGITS.match, names) if found), default=0)
+
     def highest_exam(self) -> int:
         """The highest examination number any folder shows."""
         names = (name for folder in (self.out, self.done, self.quarantine, self.work) for name in _names(folder))
@@ -298,11 +432,23 @@ class Box:
         return self.work / number.id
 
     def _target(self, number: Number) -> Path:
-        return self.out / self._moving(number)
+        return self.out / UNFINISHED / self._moving(number)
 
     def _moving(self, number: Number) -> str:
         """The hidden name of a file of this picture that is not whole yet, in any folder: two lanes never share one."""
         return f".{number.id}.part"
+
+
+def _known_ending(name: str) -> str:
+    ending = name.rpartition(".")[2].lower()
+    return f".{ending}" if ending in KNOWN_ENDINGS else ""
+
+
+def _numbered(name: str) -> Iterator[str]:
+    """name, name-2, name-3 and so on, before its ending."""
+    stem, dot, ending = name.rpartition(".")
+    yield name
+    yield from (f"{stem}-{number}{dot}{ending}" if dot else f"{name}-{number}" for number in itertools.count(2))
 
 
 def _names(folder: Path) -> list[str]:

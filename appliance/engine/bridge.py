@@ -133,5 +133,5 @@ def open_library() -> Library:
     raise BadConfig(
         "engine.name",
         "TensorRT is not installed; on a Jetson: apt-get install python3-libnvinfer, and a virtual environment with "
-        "--system-site-packages (deploy/README.md); without a GPU set engine.name to openvino",
+        "--system-site-packages (deploy/docs/jetson.md); without a GPU set engine.name to openvino",
     )

@@ -26,7 +26,7 @@ from appliance.engine.compile import Order, build_plan, compile_kernel
 from appliance.engine.cuda import Cuda
 from appliance.engine.model import load_model
 from appliance.engine.plans import Choice, Key, Plan, Source
-from appliance.engine.tensorrt import TensorRtEngine, key_of
+from appliance.engine.tensorrt import TensorRtEngine, as_loss, key_of
 from appliance.errors import AnonBoxError, BadConfig, DeviceLost
 from appliance.types import Mode
 
@@ -35,6 +35,9 @@ WORTH = 0.97
 """What is more complicated must take at most this share of the time."""
 
 TIMINGS = "timing.cache"
+
+AGAIN_S = 86400.0
+"""A choice made where a candidate found too little memory is made again after so long; not at every start, because it takes minutes."""
 
 Say = Callable[[str], None]
 
@@ -62,9 +65,11 @@ class Bench:
             note["build_s"] = round(plan.build_s, 1)
             self._say(f"measuring {name}")
             return self._measured(plan, note)
-        except (BadConfig, DeviceLost) as error:
-            note["verdict"] = f"failed: {error}"
-            self._say(f"{name}: {error}")
+        except Exception as error:  # noqa: BLE001 whatever the library raises, the candidate failed
+            loss = as_loss(error)
+            note["verdict"] = f"failed: {loss}"
+            note["for_memory"] = "memory" in str(loss).lower()
+            self._say(f"{name}: {loss}")
             return None
 
     def with_graph(self, plan: Plan) -> Plan:
@@ -129,8 +134,9 @@ def choose(options: EngineOptions, say: Say, *, force: bool = False) -> Choice:
     finally:
         cuda.close()
     known = None if force else plans.find(options.cache, key, model)
-    if known:
+    if known and _opens(options, known, say) and not _is_due_again(known):
         return known
+    plans.forget(options.cache, key, model)
     say(f"building engines for {key.device} with {key.library}; this takes minutes, once")
     sources = plans.sources(options.model, library.is_strongly_typed, options.precision)
     choice = _measure(Bench(options, key, library, say), sources)
@@ -138,6 +144,21 @@ def choose(options: EngineOptions, say: Say, *, force: bool = False) -> Choice:
     _tidy(options.cache, choice)
     say(choice.why)
     return choice
+
+
+def _opens(options: EngineOptions, known: Choice, say: Say) -> bool:
+    """Whether the plans on record can be deserialised here: those that cannot are none, whatever their key says."""
+    try:
+        TensorRtEngine(replace(options, slots=max(1, known.group.batch if known.group else 1)), known).close()
+    except DeviceLost as error:
+        say(f"the engines on record cannot be opened ({error}); they are built anew")
+        return False
+    return True
+
+
+def _is_due_again(known: Choice) -> bool:
+    """Whether a candidate failed for want of memory so long ago that there may be more of it."""
+    return any(note.get("for_memory") for note in known.measured) and time.time() - known.built_at > AGAIN_S
 
 
 def _measure(bench: Bench, sources: list[Source]) -> Choice:

@@ -52,7 +52,9 @@ class Cuda:
         try:
             self._driver: Any = import_module("pycuda.driver")
         except (ImportError, OSError) as error:
-            advice = "pip install pycuda needs CUDA's nvcc on the PATH, see deploy/README.md; without a GPU set engine.name to openvino"
+            advice = (
+                "pip install pycuda needs CUDA's nvcc on the PATH, see deploy/docs/jetson.md; without a GPU set engine.name to openvino"
+            )
             raise BadConfig("engine.name", f"pycuda cannot be loaded ({error}); {advice}") from error
         self._thread = threading.get_ident()
         self._libcuda: Any = None

@@ -43,8 +43,10 @@ class Source:
 
 @dataclass(frozen=True)
 class Key:
-    """All that a plan depends on.
+    """All that a plan depends on. TensorRT's version leaves out its last number, and builds that differ in it refuse each other's plans:
+    the system's release stands for it where there is one.
 
+    machine : board and release of the system, "" on a PC
     library : "tensorrt 10.3.0"; device : as CUDA names it; capability : (8, 7)
     sources : precision -> SHA-256 of its ONNX file
     """
@@ -53,6 +55,7 @@ class Key:
     device: str
     capability: tuple[int, int]
     sources: Mapping[str, str]
+    machine: str = ""
     revision: int = REVISION
 
     @property
@@ -196,6 +199,11 @@ def save(folder: Path, name: str, content: bytes) -> str:
     finally:
         temporary.unlink(missing_ok=True)
     return hashlib.sha256(content).hexdigest()
+
+
+def forget(folder: Path, key: Key, model: str) -> None:
+    """Take the record away: its plans are of no use."""
+    record_path(folder, key, model).unlink(missing_ok=True)
 
 
 def write(folder: Path, choice: Choice, model: str) -> Path:

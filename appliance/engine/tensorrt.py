@@ -26,7 +26,8 @@ from appliance.engine.bridge import Library, open_library
 from appliance.engine.cuda import Cuda
 from appliance.engine.plans import Choice, Key
 from appliance.engine.program import TRACKS, Blocks, Device, Program
-from appliance.errors import BadConfig, DeviceLost
+from appliance.errors import AnonBoxError, BadConfig, DeviceLost
+from appliance.system import health
 from appliance.types import EngineInfo
 
 log = logging.getLogger("anonbox.engine")
@@ -43,7 +44,20 @@ def key_of(library: Library, cuda: Cuda, options: EngineOptions) -> Key:
     """What a plan for this model must have been built for."""
     sources = plans.sources(options.model, library.is_strongly_typed, options.precision)
     files = {str(source.precision): source.sha256 for source in sources}
-    return Key(f"{library.name} {library.version}", cuda.name, cuda.capability, files)
+    host = health.read()
+    machine = ", ".join(filter(None, (host.model, host.release)))
+    return Key(f"{library.name} {library.version}", cuda.name, cuda.capability, files, machine)
+
+
+def as_loss(error: BaseException) -> BaseException:
+    """What the library raises in its own words as a DeviceLost: pybind11 makes a TypeError of a factory that returned null."""
+    if isinstance(error, AnonBoxError) or not isinstance(error, Exception):
+        return error
+    lost = DeviceLost(
+        "TensorRT", f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error).strip() else 'no reason given'}"
+    )
+    lost.__cause__ = error
+    return lost
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,7 +139,7 @@ class TensorRtEngine:
         try:
             device = self._open()
         except BaseException as error:  # noqa: BLE001 it is raised where the engine is opened
-            ready.set_exception(error)
+            ready.set_exception(as_loss(error))
             return
         ready.set_result(None)
         loss = DeviceLost("GPU thread", "it ended by a fault in the program; see the log")

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from appliance.errors import BadFile
-from appliance.formats.common import PROFILE_DROPPED, Limits, check_pixels
+from appliance.formats.common import PROFILE_DROPPED, Limits, check_pixels, raster_memory
 from appliance.formats.raster import Codec, RasterPicture, Samples, Values, open_raster, pack, refuse_varying, unpack
 
 _HEADERS = (40, 52, 56, 108, 124)
@@ -114,7 +114,16 @@ def is_clean(data: bytes) -> bool:
     return write(read(data, Limits(height * width))[0]) == data
 
 
-CODEC = Codec("bmp", read, write, is_clean)
+def weigh(data: bytes, limits: Limits) -> int:
+    """Raises BadFile. Of a header that `read` refuses anything may be said."""
+    if len(data) < _START:
+        raise BadFile("incomplete", "the BMP is cut off inside its header")
+    _, width, height, _, bits, *_ = _INFO_HEADER.unpack_from(data, _FILE_HEADER.size)
+    check_pixels([(abs(height), abs(width))], limits)
+    return raster_memory(abs(height), abs(width), max(1, bits // 8), 8)
+
+
+CODEC = Codec("bmp", weigh, read, write, is_clean)
 
 
 def open_file(data: bytes, limits: Limits) -> RasterPicture:

@@ -7,6 +7,7 @@
  * Every call that may fail returns 0 when all went well. Otherwise `trouble` has the sentence, which quotes numbers, never text of the
  * file, and the object only gives further trouble.
  */
+#include <math.h>
 #include <setjmp.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -24,6 +25,7 @@ enum {
     END_MARKER = 0xD9,
     LEAST = -1024, /* what baseline has codes for, T.81 tables F.1 and F.2; the least only as DC */
     MOST = 1023,
+    MOST_OFF = 16, /* of 255, see settle_edge */
 };
 
 typedef struct {
@@ -136,6 +138,75 @@ static int is_wild(const Picture *picture) {
     return 0;
 }
 
+/* edges */
+
+/* The DCT's basis, T.81 A.3.3: samples = basis^T coefficients basis. */
+static void make_basis(double basis[DCTSIZE][DCTSIZE]) {
+    for (int u = 0; u < DCTSIZE; u++)
+        for (int x = 0; x < DCTSIZE; x++)
+            basis[u][x] = (u ? 0.5 : sqrt(0.125)) * cos((2 * x + 1) * u * acos(-1.0) / 16);
+}
+
+/* to = left^T from right, or left from right^T when `forward` */
+static void transform(double to[DCTSIZE2], const double from[DCTSIZE2], double basis[DCTSIZE][DCTSIZE], int forward) {
+    double half[DCTSIZE2];
+    for (int i = 0; i < DCTSIZE2; i++) {
+        half[i] = 0;
+        for (int k = 0; k < DCTSIZE; k++)
+            half[i] += from[DCTSIZE * (i / DCTSIZE) + k] * (forward ? basis[i % DCTSIZE][k] : basis[k][i % DCTSIZE]);
+    }
+    for (int i = 0; i < DCTSIZE2; i++) {
+        to[i] = 0;
+        for (int k = 0; k < DCTSIZE; k++)
+            to[i] += half[DCTSIZE * k + i % DCTSIZE] * (forward ? basis[i / DCTSIZE][k] : basis[k][i / DCTSIZE]);
+    }
+}
+
+/* What a viewer does not show of a block across the picture's edge may be what was cut off there, a name above all. An encoder fills it
+ * with the last samples that are shown, and rounding puts them off by a few levels. A block that is further off is filled anew; all
+ * others stay as they are, to the bit. rows, columns : of the block that are shown, 1..8 */
+static void settle_edge(JCOEF *block, const UINT16 *steps, int rows, int columns, double basis[DCTSIZE][DCTSIZE]) {
+    double values[DCTSIZE2], samples[DCTSIZE2], most = 0;
+    for (int i = 0; i < DCTSIZE2; i++)
+        values[i] = (double)block[i] * steps[i];
+    transform(samples, values, basis, 0);
+    for (int i = 0; i < DCTSIZE2; i++) { /* what is shown comes before what is hidden, each way */
+        int row = i / DCTSIZE < rows ? i / DCTSIZE : rows - 1, column = i % DCTSIZE < columns ? i % DCTSIZE : columns - 1;
+        double shown = samples[DCTSIZE * row + column];
+        most = fmax(most, fabs(samples[i] - shown));
+        samples[i] = shown;
+    }
+    if (most <= MOST_OFF)
+        return;
+    transform(values, samples, basis, 1);
+    for (int i = 0; i < DCTSIZE2; i++)
+        block[i] = (JCOEF)fmin(MOST, fmax(i ? -MOST : LEAST, nearbyint(values[i] / steps[i])));
+}
+
+static int shown(JDIMENSION length, int samples, int most, JDIMENSION block) {
+    JDIMENSION left = parts(length * (JDIMENSION)samples, most) - block * DCTSIZE;
+    return left < DCTSIZE ? (int)left : DCTSIZE;
+}
+
+static void settle_edges(Picture *picture) {
+    struct jpeg_decompress_struct *source = &picture->source;
+    double basis[DCTSIZE][DCTSIZE];
+    make_basis(basis);
+    for (int component = 0; component < source->num_components; component++) {
+        jpeg_component_info *info = &source->comp_info[component];
+        JDIMENSION last_row = block_rows(picture, component) - 1, last_column = blocks_a_row(picture, component) - 1;
+        int high = is_single(picture) ? 1 : source->max_v_samp_factor, wide = is_single(picture) ? 1 : source->max_h_samp_factor;
+        int rows = shown(source->image_height, vertical(picture, component), high, last_row);
+        int columns = shown(source->image_width, horizontal(picture, component), wide, last_column);
+        for (JDIMENSION column = 0; rows < DCTSIZE && column < last_column; column++)
+            settle_edge(picture->rows[component][last_row][column], info->quant_table->quantval, rows, DCTSIZE, basis);
+        for (JDIMENSION row = 0; columns < DCTSIZE && row < last_row; row++)
+            settle_edge(picture->rows[component][row][last_column], info->quant_table->quantval, DCTSIZE, columns, basis);
+        if (rows < DCTSIZE || columns < DCTSIZE)
+            settle_edge(picture->rows[component][last_row][last_column], info->quant_table->quantval, rows, columns, basis);
+    }
+}
+
 Picture *picture_new(void) {
     Picture *picture = calloc(1, sizeof(Picture));
     if (!picture)
@@ -191,6 +262,8 @@ int picture_decode(Picture *picture, const uint8_t *data, size_t size, int num, 
         return refuse(picture, "Insufficient memory");
     if (is_wild(picture))
         return refuse(picture, "a DCT coefficient is beyond what 8-bit pictures can have");
+    if (!strict)
+        settle_edges(picture);
     picture->decoded = 1;
     return 0;
 }

@@ -8,6 +8,9 @@ Orientation is applied when the file is opened, so that all that follows knows o
 are whole MCUs, else by decoding and encoding at the highest fidelity JPEG has, every quantisation step 1 and chroma in full. That
 makes a larger file, whose pixels are compared with the decoded ones at once.
 
+What the last blocks hold beyond the picture's edge is filled anew where it is not as encoders fill it (coefficients.c): a lossless crop
+leaves half a name there.
+
 Not refused, because the picture is whole: bytes after the end, further pictures (MPF), junk between segments, padding before the
 end marker, scan parameters that baseline ignores, a wrong or missing JFIF. Every other warning of libjpeg is a refusal.
 """
@@ -53,6 +56,10 @@ _DARKEST = 1024
 _FULL = 8
 """The picture's own size, in eighths."""
 
+_MEMORY = 6
+"""Bytes a sample in full resolution, at most: two coefficients of two bytes each, source's and result's, and the pixels; or what turning
+by pixels takes before."""
+
 TURNED_LOSSLESSLY = "orientation applied without loss"
 TURNED_BY_PIXELS = "orientation applied by pixels: the picture was encoded anew at the highest fidelity"
 
@@ -68,6 +75,13 @@ def open_file(data: bytes, limits: Limits) -> JpegPicture:
         colorspace = _agreed(parsed)
         notes += (remark,)
     return JpegPicture(parsed, colorspace, notes)
+
+
+def open_as_stored(data: bytes, limits: Limits) -> JpegPicture:
+    """As `open_file`, but not turned: in a container that has its own say on how a picture is shown. Raises BadFile."""
+    parsed = markers.parse(data)
+    check_pixels([(parsed.height, parsed.width)], limits)
+    return JpegPicture(parsed, _agreed(parsed))
 
 
 def _agreed(parsed: Jpeg) -> str:
@@ -86,7 +100,7 @@ def _refusal(error: turbo.TurboError) -> BadFile:
     if "remature end" in message:
         return BadFile("incomplete", f"the JPEG is cut off: {message}")
     if "nsufficient memory" in message:
-        return BadFile("too-large", "the JPEG needs more memory than there is")
+        raise MemoryError(message)
     if "subsampling" in message:
         return BadFile("unsupported", "the JPEG's chroma subsampling is none of 4:4:4, 4:2:2, 4:2:0, 4:4:0, 4:1:1")
     return BadFile("damaged", f"the JPEG is damaged: {message}")
@@ -163,11 +177,13 @@ class _Stream:
 
     def read(self, num: int, out: Pixels) -> None:
         """Raises BadFile."""
-        if self._decoded is None and num >= coefficients.SMALLEST:
-            self._decoded = self._opened(num)
+        decoded = self._decoded
+        if num >= coefficients.SMALLEST and (decoded is None or decoded.num != num):
+            decoded = self._opened(num)
+            self._decoded = self._decoded or decoded
         try:
-            if self._decoded is not None and self._decoded.num == num:
-                self._decoded.read(out)
+            if decoded is not None and decoded.num == num:
+                decoded.read(out)
             else:
                 turbo.decode(self.data, out)
         except turbo.TurboError as error:
@@ -211,9 +227,20 @@ class JpegPicture:
 
     def __init__(self, parsed: Jpeg, colorspace: str, notes: tuple[str, ...] = ()) -> None:
         self.notes = notes
+        self.memory = _MEMORY * parsed.height * parsed.width * len(parsed.components)
         self.pages = (JpegPage(_Stream(parsed.clean), (parsed.height, parsed.width), parsed.mcu, parsed.components),)
         self._parsed = parsed
         self._colorspace = colorspace
+
+    @property
+    def colorspace(self) -> str:
+        """How libjpeg takes the coefficients, one of turbo.COLORSPACES."""
+        return self._colorspace
+
+    @property
+    def clean(self) -> bytes:
+        """The JPEG without anything that decoding does not need."""
+        return self._parsed.clean
 
     def rewrite(self, masks: Sequence[Mask]) -> bytes:
         """The picture with the covered MCUs black in every component. Raises BadFile."""

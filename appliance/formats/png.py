@@ -21,7 +21,7 @@ from PIL import Image, PngImagePlugin
 
 from appliance.errors import BadFile
 from appliance.formats import exif
-from appliance.formats.common import DECODER_ERRORS, PROFILE_DROPPED, Limits, check_pixels
+from appliance.formats.common import DECODER_ERRORS, PROFILE_DROPPED, Limits, check_pixels, raster_memory
 from appliance.formats.raster import TURNED, Codec, RasterPicture, Samples, Values, open_raster, refuse_varying
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -219,7 +219,14 @@ def is_clean(data: bytes) -> bool:
     return names == [b"IHDR", *([b"PLTE"] if is_palette else []), b"IEND"] and _file(chunks) == data
 
 
-CODEC = Codec("png", read, write, is_clean)
+def weigh(data: bytes, limits: Limits) -> int:
+    """Raises BadFile."""
+    header = _early_header(data)
+    check_pixels([(header.height, header.width)], limits)
+    return raster_memory(header.height, header.width, _CHANNELS[header.kind], header.depth)
+
+
+CODEC = Codec("png", weigh, read, write, is_clean)
 
 
 def open_file(data: bytes, limits: Limits) -> RasterPicture:

@@ -14,11 +14,14 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from appliance.errors import BadFile
 from appliance.formats.common import Limits, check_request, matching
 from appliance.formats.reduce import reducer
 from appliance.types import Mask, Pixels
+
+Image.MAX_IMAGE_PIXELS = None  # Pillow's guard takes bytes for pixels here; check_pixels is ours, and comes first
 
 CELL = (8, 8)
 """Cells of the masks; any size would do, this one keeps masks small."""
@@ -63,10 +66,11 @@ class Samples:
 class Codec:
     """A format: read raises BadFile; write(read(x)) keeps every sample; is_clean says that a file holds nothing else.
 
-    read : bytes -> pages, notes
+    weigh : bytes -> Picture.memory, from the headers; read : bytes -> pages, notes
     """
 
     name: str
+    weigh: Callable[[bytes, Limits], int]
     read: Callable[[bytes, Limits], tuple[list[Samples], tuple[str, ...]]]
     write: Callable[[Sequence[Samples]], bytes]
     is_clean: Callable[[bytes], bool]
@@ -205,19 +209,36 @@ class RasterPage:
 
 
 class RasterPicture:
-    """A file of one or more pages of samples."""
+    """A file of one or more pages of samples, decoded when they are first asked for."""
 
-    def __init__(self, codec: Codec, pages: Sequence[Samples], notes: tuple[str, ...]) -> None:
+    def __init__(self, codec: Codec, data: bytes, limits: Limits) -> None:
         self.format = codec.name
-        self.notes = notes
-        self.pages = tuple(RasterPage(samples) for samples in pages)
-        self._codec = codec
+        self.memory = codec.weigh(data, limits)
+        self._codec, self._limits = codec, limits
+        self._data: bytes | None = data
+        self._remarks: tuple[str, ...] = ()
+
+    @cached_property
+    def _read(self) -> tuple[tuple[RasterPage, ...], tuple[str, ...]]:
+        if self._data is None:
+            raise ValueError("a file that was refused is read again")
+        data, self._data = self._data, None
+        pages, notes = self._codec.read(data, self._limits)
+        return tuple(RasterPage(samples) for samples in pages), notes
+
+    @property
+    def pages(self) -> tuple[RasterPage, ...]:
+        return self._read[0]
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return self._read[1] + self._remarks
 
     def rewrite(self, masks: Sequence[Mask]) -> bytes:
         """The file, encoded anew, with covered cells black. Raises BadFile."""
         done = [blacken(page.samples, mask) for page, mask in zip(self.pages, matching(masks, self.pages), strict=True)]
         if not all(is_black for _, is_black in done) and NO_BLACK not in self.notes:
-            self.notes += (NO_BLACK,)
+            self._remarks += (NO_BLACK,)
         return self._codec.write([samples for samples, _ in done])
 
     def check(self, finished: bytes, masks: Sequence[Mask]) -> RasterPicture:
@@ -225,6 +246,7 @@ class RasterPicture:
         matching(masks, self.pages)
         try:
             again = open_raster(self._codec, finished, Limits(sum(page.size[0] * page.size[1] for page in self.pages)))
+            _ = again.pages
         except BadFile as error:
             raise BadFile("not-faithful", f"the finished file cannot be read: {error.reason}") from error
         if len(again.pages) != len(self.pages):
@@ -238,7 +260,7 @@ class RasterPicture:
 
 def open_raster(codec: Codec, data: bytes, limits: Limits) -> RasterPicture:
     """Raises BadFile."""
-    return RasterPicture(codec, *codec.read(data, limits))
+    return RasterPicture(codec, data, limits)
 
 
 def _compare(before: Samples, after: Samples, mask: Mask) -> None:

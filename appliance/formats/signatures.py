@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 SIGNATURES = (
     (b"\xff\xd8\xff", "jpeg"),
     (b"\x89PNG\r\n\x1a\n", "png"),
@@ -12,7 +14,23 @@ SIGNATURES = (
     (b"MM\x00+", "tiff"),
 )
 
+HEAD = 132
+"""Bytes from a file's beginning that its format is told from: those of DICOM's preamble and prefix (PS3.10 7.1)."""
+
+DICOM_PREFIX = b"DICM"
+
+BARE_DICOM = re.compile(
+    rb"\x08\x00[\x00\x05\x08\x16]\x00(UL\x04\x00|CS..|UI..|[\x02-\x80]\x00\x00\x00)|\x02\x00[\x00-\x10]\x00(UL\x04\x00|OB\0\0|UI..)",
+    re.DOTALL,
+)
+"""A file without preamble, perhaps without File Meta Information: its first element is one of those that group 0002 or 0008 begins with."""
+
 
 def format_of(head: bytes) -> str | None:
-    """The format a file's first 16 bytes (or all, if there are fewer) speak of: "jpeg", "png", "bmp" or "tiff"; None: no picture's."""
-    return next((name for signature, name in SIGNATURES if head[: len(signature)] == signature[: len(head)]), None) if head else None
+    """The format that a file's first HEAD bytes (or all, if there are fewer) speak of: "dicom", "jpeg", "png", "bmp" or "tiff";
+    None: no picture's. A DICOM file's preamble may look like a TIFF's head, so its prefix is looked for first."""
+    if not head:
+        return None
+    if head[HEAD - len(DICOM_PREFIX) : HEAD] == DICOM_PREFIX or BARE_DICOM.match(head):
+        return "dicom"
+    return next((name for signature, name in SIGNATURES if head[: len(signature)] == signature[: len(head)]), None)

@@ -21,7 +21,7 @@ from PIL import Image, TiffImagePlugin
 
 from appliance.errors import BadFile
 from appliance.formats import exif, ifd
-from appliance.formats.common import DECODER_ERRORS, PROFILE_DROPPED, Limits, check_pixels
+from appliance.formats.common import DECODER_ERRORS, PROFILE_DROPPED, Limits, check_pixels, raster_memory
 from appliance.formats.ifd import Directory
 from appliance.formats.raster import TURNED, Codec, RasterPicture, Samples, Values, open_raster, pack, refuse_varying, unpack
 
@@ -216,7 +216,15 @@ def is_clean(data: bytes) -> bool:
     return all(set(page.tags_seen) <= _WRITTEN for page in pages) and not ifd.leftover(data, pages)
 
 
-CODEC = Codec("tiff", read, write, is_clean)
+def weigh(data: bytes, limits: Limits) -> int:
+    """Raises BadFile. Of tags that `read` refuses anything may be said."""
+    pages = [page for page in ifd.read(data)[1] if not page.one(ifd.SUBFILE, 0) & 1]
+    sizes = [(page.one(ifd.HEIGHT, 0), page.one(ifd.WIDTH, 0)) for page in pages]
+    check_pixels(sizes, limits)
+    return sum(raster_memory(*size, page.one(ifd.CHANNELS, 1), page.one(ifd.BITS, 1)) for size, page in zip(sizes, pages, strict=True))
+
+
+CODEC = Codec("tiff", weigh, read, write, is_clean)
 
 
 def open_file(data: bytes, limits: Limits) -> RasterPicture:

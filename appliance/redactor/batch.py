@@ -8,12 +8,13 @@ from __future__ import annotations
 import errno
 import os
 import re
+import secrets
 import stat
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import mkstemp
 from typing import Any
@@ -21,12 +22,14 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from appliance.errors import BadFile, DeviceLost
+from appliance.errors import BadFile, DeviceLost, MustRunAlone
 from appliance.redactor import Redactor
-from appliance.types import Mask, Report
+from appliance.types import Header, Mask, Report
 
 FURTHER_PAGE = re.compile(r"(.+\.png)-[0-9]+\.png")
 """The name of the mask of a second or later page, after that of the first."""
+
+DIRECTORY = "DICOMDIR"
 
 MOST_TRIES = 3
 """With nothing beside it; an engine that fails so often fails whatever the file."""
@@ -56,6 +59,7 @@ class Outcome:
         return entry | {
             "format": report.format,
             "removed_percent": round(100 * report.removed_share, 3),
+            "frames": len(report.masks),
             "looks": report.looks,
             "notes": list(report.notes),
             "stages_ms": {name: round(ms, 2) for name, ms in report.stages_ms.items()},
@@ -64,14 +68,19 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Places:
-    """Where results go, and masks if they are wanted."""
+    """Where results go, and masks if they are wanted.
+
+    secret : what makes the numbers and UIDs of the DICOM files among them; nobody keeps it
+    """
 
     out: Path
     masks: Path | None = None
+    secret: bytes = field(default_factory=lambda: secrets.token_bytes(32), repr=False)
 
 
 def collect(inputs: Iterable[Path]) -> list[Item]:
     """The files behind the arguments: files as they are, folders with all below them, hidden ones left out, links not followed.
+    A DICOMDIR is left out too: it lists the originals, with their patients' names.
 
     A folder that cannot be listed is an item too, so that it is refused by name and not passed over.
     """
@@ -83,7 +92,7 @@ def collect(inputs: Iterable[Path]) -> list[Item]:
         unreadable: list[OSError] = []
         for folder, folders, files in os.walk(path, onerror=unreadable.append):
             folders[:] = sorted(name for name in folders if not name.startswith("."))
-            items += [_below(path, Path(folder) / name) for name in sorted(files) if not name.startswith(".")]
+            items += [_below(path, Path(folder) / name) for name in sorted(files) if not name.startswith(".") and name != DIRECTORY]
         items += [_below(path, Path(error.filename)) for error in unreadable]
     return items
 
@@ -143,10 +152,10 @@ def redact_all(items: Sequence[Item], redactor: Redactor, to: Places, each: Call
 
 
 def _redact_in_company(item: Item, redactor: Redactor, to: Places) -> Outcome | None:
-    """None when the redactor died meanwhile: another file may be to blame."""
+    """None when it has to run alone, or the redactor died meanwhile: another file may be to blame."""
     try:
         return _redact(item, redactor, to, alone=False)
-    except DeviceLost:
+    except (DeviceLost, MustRunAlone):
         return None
 
 
@@ -177,7 +186,10 @@ def _carry(item: Item, redactor: Redactor, to: Places, *, alone: bool) -> Report
         final.parent.mkdir(parents=True, exist_ok=True)
         target, temporary = mkstemp(dir=final.parent, prefix=".anonbox-", suffix=".part")
         try:
-            report = redactor.redact(source, target, alone=alone)
+            before = os.fstat(source)
+            report = redactor.redact(source, target, alone=alone, header=Header("", "0001", to.secret))
+            if os.fstat(source).st_mtime_ns != before.st_mtime_ns:
+                raise BadFile("incomplete", "the file changed while it was read")
             os.fchmod(target, 0o644)
             os.replace(temporary, final)
         finally:

@@ -29,6 +29,11 @@ class Detector:
         for slot in engine.slots:
             self._free.put(slot)
 
+    def tiles(self, page: Page) -> int:
+        """How many passes of the network one look at the page takes."""
+        canvas = self.engine.slots[0].pixels.shape[:2]
+        return page.renderings * len(scale.views(scale.scale_for(page.size, canvas).reduced(page.size), canvas))
+
     @contextmanager
     def sight(self) -> Iterator[Sight]:
         """A slot to look with for as long as one file is in work."""
@@ -66,6 +71,14 @@ class Sight:
         """
         threshold = max(self._detector.threshold, at_least)
         return reduce(Mask.union, (self._look(page, rendering, threshold, stages) for rendering in range(page.renderings)))
+
+    def show(self, page: Page, stages: Stages) -> None:
+        """Have the slot show a page without looking, so that the one made from it need not be read from the start."""
+        zoom = scale.scale_for(page.size, self._canvas)
+        views = scale.views(zoom.reduced(page.size), self._canvas)
+        if len(views) == 1 and page.renderings == 1:
+            with stages("decode"):
+                self._show(page, zoom.num, 0, self._corner(views[0]))
 
     def _look(self, page: Page, rendering: int, threshold: int, stages: Stages) -> Mask:
         zoom = scale.scale_for(page.size, self._canvas)

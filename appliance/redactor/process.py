@@ -14,25 +14,30 @@ import signal
 import socket
 import sys
 import threading
-from dataclasses import asdict
+import time
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from appliance.engine import EngineOptions, open_engine, precision_for
 from appliance.engine.model import load_model
-from appliance.errors import AnonBoxError, BadConfig, BadFile, DeviceLost
+from appliance.errors import AnonBoxError, BadConfig, BadFile, BadFileCode, DeviceLost, MustRunAlone
 from appliance.formats import Limits
 from appliance.formats.reduce import use_gpu
-from appliance.redactor import sandbox, wire
+from appliance.redactor import Progress, sandbox, wire
 from appliance.redactor.detector import Detector
 from appliance.redactor.redact import redact
+from appliance.redactor.room import Room
 from appliance.redactor.warmup import warm_up
-from appliance.types import Report
+from appliance.types import Header, Report
 
 log = logging.getLogger("anonbox.redactor")
 
 LARGEST_SAMPLE, ROOM_FOR_HEADERS = 8, 64 * 2**20
 """Bytes of a 16-bit RGBA pixel, and bytes beside the pixels: no result is larger."""
+
+BEHIND = 10
+"""Niceness of the process for large and suspect files: the others get nine tenths of a busy machine."""
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # malloc.h
 KEPT = 2**30
@@ -46,6 +51,8 @@ def main(argument: str) -> int:
     for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # meant for the daemon, which lets pictures in hand be finished
         signal.signal(ignored, signal.SIG_IGN)
     sandbox.die_with(settings.parent)
+    if settings.alone:
+        os.nice(BEHIND)
     _keep_memory()
     lines = [socket.socket(fileno=descriptor) for descriptor in settings.lanes]
     try:
@@ -65,7 +72,9 @@ def main(argument: str) -> int:
         return 1
     wire.send(lines[0], {"ready": asdict(detector.engine.info), "locked": locked})
     threading.excepthook = _give_up
-    lanes = [threading.Thread(target=_lane, args=(line, detector, limits, settings.max_bytes), daemon=True) for line in lines]
+    room = None if settings.alone else Room(settings.memory_mib << 19)  # half of it: decoders keep some, and files are read before
+    worker = Worker(detector, limits, settings.max_bytes, room)
+    lanes = [threading.Thread(target=_lane, args=(line, worker), daemon=True) for line in lines]
     for lane in lanes:
         lane.start()
     for lane in lanes:
@@ -80,14 +89,18 @@ def _open(settings: wire.Settings) -> Detector:
 
 
 def _give_up(failure: threading.ExceptHookArgs) -> None:
-    """A fault nobody foresaw: end the process, so that the daemon sees a crash and no half-dead lane. Its message may quote the
-    picture, so only its type and place are logged."""
-    place = failure.exc_traceback
+    """A fault outside any file's work: end the process, so that the daemon sees a crash and no half-dead lane."""
+    log.critical("%s", place_of(failure.exc_value))
+    os._exit(70)  # sysexits EX_SOFTWARE
+
+
+def place_of(error: BaseException | None) -> str:
+    """An error's type and place; its message may quote the picture."""
+    place = error.__traceback__ if error else None
     while place is not None and place.tb_next is not None:
         place = place.tb_next
     where = f"{Path(place.tb_frame.f_code.co_filename).name}:{place.tb_lineno}" if place else "unknown place"
-    log.critical("%s in %s; the redactor ends", failure.exc_type.__name__, where)
-    os._exit(70)  # sysexits EX_SOFTWARE
+    return f"{type(error).__name__} in {where}"
 
 
 def _keep_memory() -> None:
@@ -97,26 +110,69 @@ def _keep_memory() -> None:
         libc.mallopt(option, KEPT)
 
 
-def _lane(line: socket.socket, detector: Detector, limits: Limits, max_bytes: int) -> None:
+@dataclass(frozen=True)
+class Worker:
+    """What every lane works with. room : None where files run alone"""
+
+    detector: Detector
+    limits: Limits
+    max_bytes: int
+    room: Room | None
+
+    def work(self, source: int, target: int, tell: Progress, header: Header | None) -> dict[str, Any]:
+        """Redact one file; the answer to the daemon. Beside others a failure that another file may have caused accuses nobody."""
+        try:
+            return deliver(target, *self._redact(read_whole(source, self.max_bytes), tell, header))
+        except BadFile as error:
+            return {"bad_file": [error.code, error.reason]}
+        except DeviceLost as error:
+            return {"device_lost": [error.call, error.detail]}
+        except MustRunAlone as error:
+            return {"alone": str(error)}
+        except MemoryError:
+            return self._failed("too-large", "the picture needs more memory than limits.memory_mib allows")
+        except Exception as error:  # noqa: BLE001 whatever a decoder raises ends as a refusal of the file
+            log.critical("%s", place_of(error))
+            return self._failed("crash", "the picture made the redactor crash; keep it for the maker of this box")
+
+    def _redact(self, data: bytes, tell: Progress, header: Header | None) -> tuple[bytes, Report]:
+        if self.room is None:
+            return redact(data, self.detector, self.limits, tell, header=header)
+        with self.room.share(lambda: tell(0, 0)) as share:
+            return redact(data, self.detector, self.limits, tell, share, header)
+
+    def _failed(self, code: BadFileCode, reason: str) -> dict[str, Any]:
+        return {"bad_file": [code, reason]} if self.room is None else {"alone": f"it failed beside others: {code}"}
+
+
+def _lane(line: socket.socket, worker: Worker) -> None:
     """Serve one picture after another until the daemon hangs up."""
     while True:
         try:
-            _, descriptors = wire.receive(line)
+            order, descriptors = wire.receive(line)
         except (EOFError, ConnectionError):
             return
         source, target = descriptors
         try:
-            answer = deliver(target, *redact(read_whole(source, max_bytes), detector, limits))
-        except BadFile as error:
-            answer = {"bad_file": [error.code, error.reason]}
-        except DeviceLost as error:
-            answer = {"device_lost": [error.call, error.detail]}
-        except MemoryError:
-            answer = {"bad_file": ["too-large", "the picture needs more memory than limits.memory_mib allows"]}
+            answer = worker.work(source, target, _teller(line), wire.header(order))
         finally:
             os.close(source)
             os.close(target)
         wire.send(line, answer)
+
+
+def _teller(line: socket.socket) -> Progress:
+    """Tells the daemon of a job's progress, not too often."""
+    next_at = time.monotonic() + wire.WORD_EVERY_S
+
+    def tell(done: int, total: int) -> None:
+        nonlocal next_at
+        now = time.monotonic()
+        if now >= next_at:
+            next_at = now + wire.WORD_EVERY_S
+            wire.send(line, {"progress": [done, total]})
+
+    return tell
 
 
 def deliver(target: int, finished: bytes, report: Report) -> dict[str, Any]:
@@ -132,20 +188,22 @@ def deliver(target: int, finished: bytes, report: Report) -> dict[str, Any]:
 
 
 def read_whole(source: int, max_bytes: int) -> bytes:
-    """Read a file once, whole. Raises BadFile when it is too large, cannot be read, or changed meanwhile."""
+    """Read a file once, whole. Raises BadFile when it is too large, cannot be read, or changed its size meanwhile; whether it changed
+    otherwise, the daemon sees. By lseek and not by fstat, which many a glibc makes of a call that could test names."""
     try:
-        before = os.fstat(source)
-        if before.st_size > max_bytes:
-            size, limit = before.st_size / 2**20, max_bytes / 2**20
-            raise BadFile("too-large", f"the file has {size:.0f} MiB, limit is {limit:.0f} MiB (limits.file_mib)")
-        with open(source, "rb", closefd=False) as file:
-            data = file.read(max_bytes + 1)
-        after = os.fstat(source)
+        size = os.lseek(source, 0, os.SEEK_END)
+        if size > max_bytes:
+            raise BadFile("too-large", f"the file has {size / 2**20:.0f} MiB, limit is {max_bytes / 2**20:.0f} MiB (limits.file_mib)")
+        parts, position = [], 0
+        while part := os.pread(source, min(size + 1, max_bytes + 1 - position), position):
+            parts.append(part)
+            position += len(part)
+        after = os.lseek(source, 0, os.SEEK_END)
     except OSError as error:
         raise BadFile("unreadable", f"the file cannot be read: {error.strerror}") from error
-    if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns) or len(data) != after.st_size:
+    if not size == position == after:
         raise BadFile("incomplete", "the file changed while it was read")
-    return data
+    return b"".join(parts)
 
 
 if __name__ == "__main__":

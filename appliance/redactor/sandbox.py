@@ -1,59 +1,48 @@
 """Takes away from the running process what parsing a picture does not need: files, sockets, other programs, endless memory.
 
-A seccomp filter allows the few system calls that computing on open file descriptors takes, and answers EPERM to every other one.
-So the redactor can talk to the daemon over the socket it has, read the file it was handed and write the result; it cannot name a
-file, make a socket, start a program or touch another process. Needs no privilege (seccomp(2), PR_SET_NO_NEW_PRIVS), covers all
-threads (SECCOMP_FILTER_FLAG_TSYNC), and cannot be undone.
+A seccomp filter, made by libseccomp, allows the few system calls that computing on open file descriptors takes, and answers EPERM to
+every other one. So the redactor can talk to the daemon over the socket it has, read the file it was handed and write the result; it
+cannot name a file, make a socket, start a program or touch another process. Needs no privilege (seccomp(2), PR_SET_NO_NEW_PRIVS, which
+libseccomp sets), covers all threads (SECCOMP_FILTER_FLAG_TSYNC), and cannot be undone.
 """
 
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
-import platform
 import resource
 import select
-import struct
 import threading
 from pathlib import Path
+from typing import Any
 
-PR_SET_DUMPABLE, PR_SET_NO_NEW_PRIVS = 4, 38
-SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC = 1, 1
-RET_ALLOW, RET_KILL_PROCESS, RET_ERRNO = 0x7FFF0000, 0x80000000, 0x00050000
-EPERM, ENOSYS = 1, 38
+PR_SET_DUMPABLE = 4
 CLONE_THREAD = 0x00010000
-LOAD, JUMP_EQUAL, JUMP_BITS, SHIFT_RIGHT, RETURN = 0x20, 0x15, 0x45, 0x74, 0x06  # classic BPF: linux/bpf_common.h
-AT_NR, AT_ARCH = 0, 4  # struct seccomp_data
-AT_EMPTY_PATH = 0x1000
-TERMINAL = 0x54  # an ioctl request of a terminal is 0x54 and a byte (asm-generic/ioctls.h); others say direction and size above
+TERMINAL = 0x5400  # an ioctl request of a terminal is 0x54 and a byte (asm-generic/ioctls.h); others say direction and size above
+ACT_ALLOW, ACT_ERRNO = 0x7FFF0000, 0x00050000  # seccomp.h of libseccomp
+ATTRIBUTE_TSYNC = 4
+EQUAL, MASKED_EQUAL = 4, 7  # enum scmp_compare
 
-PROCESSORS = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}
-"""For each processor: its column below, and its AUDIT_ARCH of linux/audit.h."""
+ALLOWED = (
+    "read", "readv", "pread64", "write", "writev", "pwrite64", "lseek", "close", "fstat", "mmap", "munmap", "mremap", "mprotect",
+    "madvise", "brk", "futex", "rseq", "set_robust_list", "sched_yield", "sched_getaffinity", "getcpu", "clock_gettime",
+    "clock_nanosleep", "nanosleep", "gettimeofday", "poll", "ppoll", "select", "pselect6", "recvmsg", "recvfrom", "sendto", "sendmsg",
+    "shutdown", "rt_sigaction", "rt_sigprocmask", "rt_sigreturn", "sigaltstack", "getpid", "gettid", "getppid", "exit", "exit_group",
+    "getrandom", "getrusage", "restart_syscall", "membarrier", "set_tid_address",
+)  # fmt: skip
+"""fstat, but not newfstatat, by which glibc 2.33 to 2.38 asks the same: that takes a path, which a filter cannot read, and would tell
+which files there are."""
 
-ALLOWED = {
-    "read": (0, 63), "readv": (19, 65), "pread64": (17, 67), "write": (1, 64), "writev": (20, 66), "pwrite64": (18, 68),
-    "lseek": (8, 62), "close": (3, 57), "fstat": (5, 80), "mmap": (9, 222), "munmap": (11, 215), "mremap": (25, 216),
-    "mprotect": (10, 226), "madvise": (28, 233), "brk": (12, 214), "futex": (202, 98), "rseq": (334, 293),
-    "set_robust_list": (273, 99), "sched_yield": (24, 124), "sched_getaffinity": (204, 123), "getcpu": (309, 168),
-    "clock_gettime": (228, 113), "clock_nanosleep": (230, 115), "nanosleep": (35, 101), "gettimeofday": (96, 169),
-    "poll": (7, None), "ppoll": (271, 73), "select": (23, None), "pselect6": (270, 72), "recvmsg": (47, 212),
-    "recvfrom": (45, 207), "sendto": (44, 206), "sendmsg": (46, 211), "shutdown": (48, 210), "rt_sigaction": (13, 134),
-    "rt_sigprocmask": (14, 135), "rt_sigreturn": (15, 139), "sigaltstack": (131, 132), "getpid": (39, 172), "gettid": (186, 178),
-    "getppid": (110, 173), "exit": (60, 93), "exit_group": (231, 94), "getrandom": (318, 278), "getrusage": (98, 165),
-    "restart_syscall": (219, 128), "membarrier": (324, 283), "set_tid_address": (218, 96),
-}  # fmt: skip
-"""Numbers on x86-64 and arm64 (asm/unistd_64.h, asm-generic/unistd.h); None: that processor has no such call."""
+# ioctl is allowed only where TensorRT runs: its driver is spoken to by ioctl on device nodes that were opened before the lock-down (on a
+# Jetson nvmap, nvhost and nvgpu, at every launch). It reaches only what is open, and no terminal: TIOCSTI would type into it. What else
+# a driver may want is not on the list until a device is seen to need it; `anonbox selftest` redacts behind this lock.
 
-IOCTL = (16, 29)
-"""Allowed in part, and only where TensorRT runs: its driver is spoken to by ioctl on device nodes that were opened before the lock-down
-(on a Jetson nvmap, nvhost and nvgpu, at every launch). It reaches only what is open, and no terminal: TIOCSTI would type into it. What
-else a driver may want is not on the list until a device is seen to need it; `anonbox selftest` redacts behind this lock."""
 
-CLONE, CLONE3, TGKILL, NEWFSTATAT = (56, 220), (435, 435), (234, 131), (262, 79)
-SCHED_SETAFFINITY, SECCOMP = (203, 122), (317, 277)
-"""Calls that are allowed in part, and the one that installs the filter."""
+class Comparison(ctypes.Structure):
+    """struct scmp_arg_cmp: what an argument of a call must be."""
 
-Instruction = tuple[int, int, int, int]
+    _fields_ = (("argument", ctypes.c_uint), ("compare", ctypes.c_int), ("first", ctypes.c_uint64), ("second", ctypes.c_uint64))
 
 
 def die_with(parent: int) -> None:
@@ -84,48 +73,55 @@ def limit_resources(beyond_mib: int, largest_file: int) -> None:
 
 
 def lock_down(gpu: bool = False) -> bool:
-    """Install the filter; False where this processor or kernel has none, which doctor tells. After it nothing can be opened.
+    """Install the filter; False where this processor, kernel or system has none, which doctor tells. After it nothing can be opened.
 
     gpu : leave a GPU's driver what it needs
     """
-    processor = PROCESSORS.get(platform.machine())
-    if processor is None:
+    try:
+        library = _library()
+    except OSError:
         return False
-    program = b"".join(struct.pack("=HBBI", *instruction) for instruction in _program(*processor, gpu))
-    buffer = ctypes.create_string_buffer(program)
-
-    class Filter(ctypes.Structure):
-        _fields_ = (("length", ctypes.c_ushort), ("instructions", ctypes.c_void_p))
-
-    filter_ = Filter(len(program) // 8, ctypes.addressof(buffer))
-    libc = ctypes.CDLL(None, use_errno=True)
-    _prctl(PR_SET_NO_NEW_PRIVS, 1)
-    number = ctypes.c_long(SECCOMP[processor[0]])
-    return bool(libc.syscall(number, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, ctypes.byref(filter_)) == 0)
+    context = library.seccomp_init(ACT_ERRNO | errno.EPERM)
+    try:
+        return bool(context) and library.seccomp_attr_set(context, ATTRIBUTE_TSYNC, 1) == 0 and _fill(library, context, gpu)
+    finally:
+        library.seccomp_release(context)
 
 
-def _program(column: int, audit: int, gpu: bool = False) -> list[Instruction]:
-    """The filter in classic BPF: each test jumps over what stands behind it unless it applies."""
-    code = [(LOAD, 0, 0, AT_ARCH), (JUMP_EQUAL, 1, 0, audit), (RETURN, 0, 0, RET_KILL_PROCESS), (LOAD, 0, 0, AT_NR)]
-    for numbers in ALLOWED.values():
-        number = numbers[column]
-        if number is not None:
-            code += [(JUMP_EQUAL, 0, 1, number), (RETURN, 0, 0, RET_ALLOW)]
-    # clone3 hides its flags behind a pointer: glibc falls back to clone on ENOSYS
-    code += [(JUMP_EQUAL, 0, 1, CLONE3[column]), (RETURN, 0, 0, RET_ERRNO | ENOSYS)]
-    code += _if(CLONE[column], 0, (JUMP_BITS, 0, 1, CLONE_THREAD))  # threads, not processes
-    code += _if(TGKILL[column], 0, (JUMP_EQUAL, 0, 1, os.getpid()))  # abort() ends this process, no other
-    code += _if(SCHED_SETAFFINITY[column], 0, (JUMP_EQUAL, 0, 1, 0))  # a thread chooses its own cores
-    code += _if(NEWFSTATAT[column], 3, (JUMP_BITS, 0, 1, AT_EMPTY_PATH))  # fstat, as newer glibc calls it
+def _library() -> ctypes.CDLL:
+    """Raises OSError."""
+    library = ctypes.CDLL("libseccomp.so.2")
+    library.seccomp_init.restype = ctypes.c_void_p
+    library.seccomp_rule_add_array.argtypes = (ctypes.c_void_p, ctypes.c_uint32, ctypes.c_int, ctypes.c_uint, ctypes.POINTER(Comparison))
+    library.seccomp_attr_set.argtypes = (ctypes.c_void_p, ctypes.c_int, ctypes.c_uint32)
+    library.seccomp_release.argtypes = library.seccomp_load.argtypes = (ctypes.c_void_p,)
+    return library
+
+
+def _fill(library: ctypes.CDLL, context: Any, gpu: bool) -> bool:
+    """Add every rule and load the filter; whether all of it was possible."""
+
+    def rule(name: str, *comparisons: tuple[int, int, int, int], action: int = ACT_ALLOW) -> int:
+        number = library.seccomp_syscall_resolve_name(name.encode())
+        if number < 0:  # this processor has no such call
+            return 0
+        array = (Comparison * len(comparisons))(*(Comparison(*comparison) for comparison in comparisons))
+        return int(library.seccomp_rule_add_array(context, action, number, len(comparisons), array))
+
+    failed = [rule(name) for name in ALLOWED]
+    failed.append(rule("clone3", action=ACT_ERRNO | errno.ENOSYS))  # it hides its flags behind a pointer: glibc falls back to clone
+    failed.append(rule("clone", (0, MASKED_EQUAL, CLONE_THREAD, CLONE_THREAD)))  # threads, not processes
+    failed.append(rule("tgkill", (0, EQUAL, os.getpid(), 0)))  # abort() ends this process, no other
+    failed.append(rule("sched_setaffinity", (0, EQUAL, 0, 0)))  # a thread chooses its own cores
     if gpu:
-        code += _if(IOCTL[column], 1, (SHIFT_RIGHT, 0, 0, 8), (JUMP_EQUAL, 1, 0, TERMINAL))
-    return [*code, (RETURN, 0, 0, RET_ERRNO | EPERM)]
+        failed += [rule("ioctl", (1, MASKED_EQUAL, bit, bit)) for bit in _BITS_NOT_OF_A_TERMINAL]
+        failed += [rule("ioctl", (1, MASKED_EQUAL, bit, 0)) for bit in _BITS_OF_A_TERMINAL]
+    return not any(failed) and library.seccomp_load(context) == 0
 
 
-def _if(number: int, argument: int, *test: Instruction) -> list[Instruction]:
-    """Allow a system call when the low half of one of its arguments passes the test; the call's number is loaded and stays so."""
-    load = (LOAD, 0, 0, 16 + 8 * argument)
-    return [(JUMP_EQUAL, 0, len(test) + 3, number), load, *test, (RETURN, 0, 0, RET_ALLOW), (LOAD, 0, 0, AT_NR)]
+_BITS_OF_A_TERMINAL = [1 << place for place in range(8, 32) if TERMINAL >> place & 1]
+_BITS_NOT_OF_A_TERMINAL = [1 << place for place in range(8, 32) if not TERMINAL >> place & 1]
+"""libseccomp has no "differs under a mask": a request that is no terminal's has one of these set, or one of those not."""
 
 
 def _prctl(option: int, value: int) -> None:

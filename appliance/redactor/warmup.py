@@ -6,14 +6,17 @@ The first of them holds text, and an engine that does not find it is not used.
 from __future__ import annotations
 
 import io
+from contextlib import suppress
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from appliance.errors import BadFile, DeviceLost
 from appliance.formats import Limits
+from appliance.redactor import warmup_dicom
 from appliance.redactor.detector import Detector
 from appliance.redactor.redact import redact
+from appliance.types import Header
 
 KINDS: tuple[tuple[str, str, dict[str, object]], ...] = (
     ("JPEG", "RGB", {"subsampling": 2}),
@@ -26,6 +29,8 @@ KINDS: tuple[tuple[str, str, dict[str, object]], ...] = (
 )
 
 
+NOBODY = Header("E000000", "0001", bytes(32))
+
 TEXT, PLACE, HEIGHT = "NAME: MUSTERMANN 12.08.1967", (40, 40), 20
 
 
@@ -34,12 +39,15 @@ def warm_up(detector: Detector, limits: Limits) -> None:
     ramp = Image.fromarray(np.add.outer(np.arange(192), np.arange(400)).astype(np.uint8) // 4)
     _find_text(ramp, detector, limits)
     for kind, mode, options in KINDS:
-        data = _file(ramp.convert(mode), kind, **options)
-        for whole_or_cut in (data, data[:-40]):  # the cut-off one loads what refusing needs
-            try:
-                redact(whole_or_cut, detector, limits)
-            except BadFile:
-                continue
+        _try(_file(ramp.convert(mode), kind, **options), detector, limits)
+    for data in warmup_dicom.files():
+        _try(data, detector, limits)
+
+
+def _try(data: bytes, detector: Detector, limits: Limits) -> None:
+    for whole_or_cut in (data, data[:-40]):  # the cut-off one loads what refusing needs
+        with suppress(BadFile):
+            redact(whole_or_cut, detector, limits, header=NOBODY)
 
 
 def _find_text(ground: Image.Image, detector: Detector, limits: Limits) -> None:

@@ -9,9 +9,11 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from appliance.types import Mode
+from appliance.types import Header, Mode
 
 HEADER = struct.Struct("=I")
+WORD_EVERY_S = 0.25
+"""Of progress, from the redactor: {"progress": [done, total]}, before the answer."""
 MOST_BYTES = 64 * 2**20
 MOST_DESCRIPTORS = 2
 
@@ -27,6 +29,7 @@ class Settings:
     threads : CPU threads for the network, 0 = one a core
     cache : folder of compiled models
     mode : "mask" or "boxes"
+    alone : it serves the files that run alone, one at a time and after all others: they are large, or suspects
     threshold : 1..255, or 0 for what the model's card recommends
     """
 
@@ -42,6 +45,7 @@ class Settings:
     max_pixels: int
     max_bytes: int
     memory_mib: int
+    alone: bool = False
 
     def to_json(self) -> str:
         return json.dumps(asdict(self))
@@ -71,6 +75,19 @@ def receive(line: socket.socket) -> tuple[dict[str, Any], list[int]]:
     if not isinstance(value, dict):
         raise ValueError("message is not a JSON object")
     return value, descriptors
+
+
+def progress(word: dict[str, Any]) -> tuple[int, int]:
+    """(done, total) of a word of progress. Raises ValueError."""
+    match word.get("progress"):
+        case [int(done), int(total)]:
+            return done, total
+    raise ValueError("a word of progress does not hold two numbers")
+
+
+def header(order: dict[str, Any]) -> Header | None:
+    """Who a DICOM file is to be, if the order says so. Raises ValueError, TypeError."""
+    return Header.from_json(order["header"]) if "header" in order else None
 
 
 def _exactly(line: socket.socket, count: int) -> bytes:

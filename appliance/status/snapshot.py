@@ -131,6 +131,7 @@ class Snapshot:
     newest : the last pictures published, newest first
     hour : the last hour, minute by minute
     refused : the newest entries of the quarantine, newest first
+    next_discard_at : when the next file in quarantine is removed, Unix seconds; None when there is none
     left : reason -> number of things left in the drop folder (a symbolic link, an unreadable file)
     sticks : plugged in, or pulled too early, by number
     shares : mounted from other machines
@@ -154,6 +155,7 @@ class Snapshot:
     newest: tuple[Done, ...] = ()
     hour: Hour | None = None
     refused: tuple[Refused, ...] = ()
+    next_discard_at: float | None = None
     left: Mapping[str, int] = field(default_factory=dict)
     sticks: tuple[Stick, ...] = ()
     shares: tuple[Share, ...] = ()

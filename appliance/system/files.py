@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import os
 import stat
@@ -18,6 +19,16 @@ LONGEST_NAME = 240
 
 FORBIDDEN = frozenset('<>:"/\\|?*')
 """Characters that Windows and its shares refuse."""
+
+
+RENAME_NOREPLACE = 1
+"""linux/fs.h"""
+
+AT_FDCWD = -100
+"""linux/fcntl.h: paths are relative to the working directory."""
+
+LACKING = frozenset({errno.EINVAL, errno.ENOSYS, errno.ENOTSUP})
+"""Errors of a file system or kernel that cannot rename without replacing."""
 
 
 def fsync_folder(path: Path | str, *, parent: int | None = None) -> None:
@@ -85,13 +96,44 @@ def write_whole(path: Path, content: bytes, mode: int = 0o600) -> None:
     fsync_folder(path.parent)
 
 
+def rename_new(source: Path, target: Path) -> None:
+    """Rename a file or folder. Raises FileExistsError when the target's name is taken: nothing is ever replaced.
+
+    Where the file system cannot do both in one step, the name is looked at before; no two threads of the box want the same one.
+    """
+    libc = ctypes.CDLL(None, use_errno=True)
+    names = os.fsencode(source), os.fsencode(target)
+    if libc.renameat2(AT_FDCWD, names[0], AT_FDCWD, names[1], RENAME_NOREPLACE) == 0:
+        return
+    number = ctypes.get_errno()
+    if number not in LACKING:
+        raise OSError(number, os.strerror(number))
+    if os.path.lexists(target):
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
+    source.rename(target)
+
+
+def is_same(one: int, other: Path) -> bool:
+    """Whether an open file and one of that name, no link, hold the same bytes."""
+    with open(other, "rb", opener=_no_follow) as file:
+        if os.fstat(one).st_size != os.fstat(file.fileno()).st_size:
+            return False
+        place = 0
+        while chunk := file.read(CHUNK):
+            if os.pread(one, len(chunk), place) != chunk:
+                return False
+            place += len(chunk)
+    return True
+
+
 def move(source: Path, target: Path, temporary: str) -> None:
     """Move a file, durably; across file systems by a copy that is whole before the source goes. May be repeated after a crash.
 
     temporary : name of the copy beside the target until it is whole; no other move may use it at the same time
+    Raises FileExistsError when another file has the target's name.
     """
     try:
-        os.replace(source, target)
+        rename_new(source, target)
     except OSError as error:
         if error.errno != errno.EXDEV:
             raise
@@ -105,13 +147,15 @@ def move(source: Path, target: Path, temporary: str) -> None:
 def _move_copy(source: Path, target: Path, temporary: Path) -> None:
     temporary.unlink(missing_ok=True)  # what a crash left
     try:
-        with open(source, "rb", opener=_no_follow) as here, open(temporary, "xb", opener=_owner_only) as there:
+        with open(source, "rb", opener=_no_follow) as here, open(temporary, "x+b", opener=_owner_only) as there:
             copy(here.fileno(), there.fileno())
             os.fsync(there.fileno())
-        os.replace(temporary, target)
+            if not (target.is_file() and is_same(there.fileno(), target)):  # else a crash came before the source went
+                rename_new(temporary, target)
     except OSError:
         temporary.unlink(missing_ok=True)  # on a full disk half a copy is in the way of the others
         raise
+    temporary.unlink(missing_ok=True)
     fsync_folder(target.parent)
     source.unlink()
 

@@ -28,7 +28,7 @@ REASONS: Mapping[str, str] = {
         "nach {looks} Durchgängen war noch Text zu sehen; sehen Sie das Bild an und decken Sie den Text von Hand ab"
     ),
     # any picture
-    "not a picture type this box handles (JPEG, PNG, BMP, TIFF)": "keine Bildart, die die Box kennt (JPEG, PNG, BMP, TIFF)",
+    "not a picture type this box handles (JPEG, PNG, BMP, TIFF, DICOM)": "keine Bildart, die die Box kennt (JPEG, PNG, BMP, TIFF, DICOM)",
     "the picture is transparent in places, where text could hide; save it without transparency": (
         "das Bild ist stellenweise durchsichtig, dort könnte Text verborgen sein; speichern Sie es ohne Transparenz"
     ),
@@ -67,7 +67,6 @@ REASONS: Mapping[str, str] = {
     "the JPEG is {what}, baseline and progressive Huffman coding are handled": (
         "das JPEG ist {what}; die Box kennt einfache und progressive Huffman-Kodierung"
     ),
-    "the JPEG needs more memory than there is": "das JPEG braucht mehr Arbeitsspeicher, als da ist",
     "the JPEG's chroma subsampling is none of {known}": "die Farbunterabtastung des JPEG ist keine von {known}",
     "the JPEG's size is read in two ways by two parsers": "die Maße des JPEG lesen zwei Leseprogramme verschieden",
     "the JPEG's header says {size}": "der Kopf des JPEG nennt {size}",

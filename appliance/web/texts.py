@@ -124,6 +124,9 @@ GERMAN: Mapping[str, str] = {
     "The network folder cannot be reached. Nothing is lost; the box goes on by itself when it is back.": (
         "Der Netzordner ist nicht erreichbar. Nichts ist verloren; die Box macht von selbst weiter, sobald er wieder da ist."
     ),
+    "One folder is one examination, until nothing came into it for a while; so is what lies in no folder.": (
+        "Ein Ordner ist eine Untersuchung, bis eine Weile nichts mehr hineinkam; ebenso, was in keinem Ordner liegt."
+    ),
     "Somebody must look after the box.": "Jemand muss nach der Box sehen.",
     "The box was shut down. Nothing is lost; it goes on when it is started again.": (
         "Die Box wurde heruntergefahren. Nichts ist verloren; sie macht weiter, wenn sie wieder startet."
@@ -193,6 +196,7 @@ GERMAN: Mapping[str, str] = {
         "Diese Dateien wurden nicht freigegeben. Sie liegen unter diesen Nummern im Quarantäneordner; die neuesten zuerst."
     ),
     "No file was refused lately.": "Zuletzt wurde keine Datei abgelehnt.",
+    "The next of them is removed on {date}.": "Die nächste davon wird am {date} entfernt.",
     "What to do:": "Was tun:",
     "1 file": "1 Datei",
     "{count} files": "{count} Dateien",
@@ -334,6 +338,9 @@ DAEMON: Mapping[str, str] = {
     ),
     "The journal was damaged and moved aside; numbers go on above the old ones, counts begin anew.": (
         "Das Journal war beschädigt und wurde beiseitegelegt; die Nummern gehen über den alten weiter, die Zählung beginnt neu."
+    ),
+    "The journal was missing or older than the folders; numbers go on above the old ones, counts begin anew.": (
+        "Das Journal fehlte oder war älter als die Ordner; die Nummern gehen über den alten weiter, die Zählung beginnt neu."
     ),
     "A folder of the box is full; make room, it goes on by itself.": (
         "Ein Ordner der Box ist voll; schaffen Sie Platz, es geht von selbst weiter."

@@ -17,9 +17,10 @@ from appliance.config import Config, Folders, Intake
 from appliance.daemon.loop import Daemon
 from appliance.daemon.parts import Places
 from appliance.errors import BadFile, DeviceLost
+from appliance.redactor import Progress, ignore
 from appliance.status import snapshot
 from appliance.status.snapshot import Snapshot
-from appliance.types import EngineInfo, Mask, Report
+from appliance.types import EngineInfo, Header, Mask, Report
 
 MASK = Mask(np.array([[True, False, False, False]]), (8, 8), (8, 32))
 
@@ -55,7 +56,9 @@ class ScriptedRedactor:
         self.lanes = lanes
         self.calls: list[tuple[bytes, bool]] = []
 
-    def redact(self, source: int, target: int, *, alone: bool = False) -> Report:
+    def redact(
+        self, source: int, target: int, *, alone: bool = False, on_progress: Progress = ignore, header: Header | None = None
+    ) -> Report:
         content = os.read(source, 1 << 20)
         self.calls.append((content, alone))
         os.write(target, b"half")

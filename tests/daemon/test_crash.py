@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from appliance.daemon.journal import Journal
+from appliance.system import files
 
 from .rig import Rig, ScriptedRedactor, clean
 
@@ -23,10 +24,14 @@ GOOD = {"a/IMG_2.jpg": b"jpeg two", "a/IMG_10.jpg": b"jpeg ten", "b/1.jpg": b"jp
 BAD = {"a/IMG_3.jpg": b"damaged three"}
 
 # Opening a file is no step of its own: a file it makes is there when the daemon is killed before the step after it.
+READING = {"access", "chdir", "execve", "listdir", "lstat", "open", "pathconf", "readlink", "scandir", "stat", "statvfs"}
+CHANGING = {call.__name__ for call in (*os.supports_dir_fd, *os.supports_fd)} - READING | {"replace", "fsync", "fchmod", "ftruncate"}
 STEPS = {
-    os: ("rename", "replace", "unlink", "rmdir", "mkdir", "fsync", "chmod", "fchmod", "utime", "ftruncate"),
-    Journal: ("claim", "forget", "published", "kept", "finished", "refused", "adopt", "begin_above", "write_mark", "close_examinations"),
+    os: CHANGING,
+    files: {"rename_new"},
+    Journal: {name for name, call in vars(Journal).items() if name[0] != "_" and {"_transaction", "_change"} & set(call.__code__.co_names)},
 }
+"""Every call that changes what is on the disk, and every method of the journal that does."""
 
 
 class Killed(BaseException):
@@ -54,20 +59,20 @@ class Killer:
 
 def other_file_systems(patch: pytest.MonkeyPatch) -> None:
     """As if the drop folder, done/ and quarantine/ were each on a disk of their own."""
-    rename, replace = os.rename, os.replace
+    rename, rename_new = os.rename, files.rename_new
 
     def from_inbox(source: Any, target: Any, **more: Any) -> None:
         if "src_dir_fd" in more:
             raise OSError(errno.EXDEV, "other file system")
         rename(source, target, **more)
 
-    def from_work(source: Any, target: Any, **more: Any) -> None:
-        if "work" in Path(source).parts and "work" not in Path(target).parts:
+    def from_work(source: Path, target: Path) -> None:
+        if "work" in source.parts and "work" not in target.parts:
             raise OSError(errno.EXDEV, "other file system")
-        replace(source, target, **more)
+        rename_new(source, target)
 
     patch.setattr(os, "rename", from_inbox)
-    patch.setattr(os, "replace", from_work)
+    patch.setattr(files, "rename_new", from_work)
 
 
 def check_nothing_partial(rig: Rig) -> None:
@@ -82,7 +87,8 @@ def check_all_arrived(rig: Rig, kept: bool) -> None:
     done = rig.files("done")
     assert sorted(done.values()) == (sorted(GOOD.values()) if kept else [])
     refused = {name: content for name, content in rig.files("quarantine").items() if not name.endswith("reason.json")}
-    assert refused == {"E000001/0002/IMG_3.jpg": b"damaged three"}
+    assert refused == {"E000001/0002/original.jpg": b"damaged three"}
+    assert rig.reason("E000001/0002")["name"] == "IMG_3.jpg"
     assert rig.reason("E000001/0002")["code"] == "damaged"
     assert rig.files("inbox") == {}
     assert list((rig.config.folders.state / "work").iterdir()) == []

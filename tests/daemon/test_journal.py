@@ -60,7 +60,7 @@ def test_states_go_one_way(journal: Journal) -> None:
     assert journal.state(number) == "claimed"
     journal.published(number, at=5)
     journal.forget(number)
-    journal.refused(number, BadFile("damaged", "no"), at=6)
+    journal.refused(number, BadFile("damaged", "no"), at=6, age=6)
     assert journal.unsettled() == [(number, "published")]
     journal.kept(number, age=10)
     assert journal.unsettled() == []
@@ -75,8 +75,8 @@ def test_counts(journal: Journal) -> None:
     numbers = [journal.claim(b"a", 0, 100) for _ in range(5)]
     for number, at in zip(numbers, (100, 990, 1050)):
         journal.published(number, at)
-    journal.refused(numbers[3], BadFile("damaged", "broken"), at=20)
-    journal.refused(numbers[4], BadFile("timeout", "too slow"), at=30)
+    journal.refused(numbers[3], BadFile("damaged", "broken"), at=20, age=20)
+    journal.refused(numbers[4], BadFile("timeout", "too slow"), at=30, age=30)
     counts = journal.counts(now=1050, midnight=500)
     assert (counts.done_ever, counts.done_today, counts.last_minute, counts.refused_ever) == (3, 2, 2, 2)
     assert [(entry.number, entry.code, entry.at) for entry in journal.newest_refused(5)] == [
@@ -94,7 +94,7 @@ def test_counts_agree_with_the_rows_whichever_lane_counted(path: Path, journal: 
             journal.published(number, 2.0)  # a step that is repeated
             journal.kept(number, 3.0)
         else:
-            journal.refused(number, BadFile("damaged", ""), 1.0)
+            journal.refused(number, BadFile("damaged", ""), 1.0, 1.0)
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(carry, range(80)))
@@ -105,12 +105,12 @@ def test_counts_agree_with_the_rows_whichever_lane_counted(path: Path, journal: 
 
 def test_is_all_there_after_reopening(path: Path) -> None:
     first = Journal(path)
-    assert first.is_new
+    assert first.highest_exam() == first.noted == 0
     number = first.claim(b"a", 0, 100)
     first.write_mark(Mark("boot", 1, 2, 3))
     first.close()
     second = Journal(path)
-    assert not second.is_new and not second.lost
+    assert second.highest_exam() == second.noted == 1 and not second.loss
     assert second.unsettled() == [(number, "claimed")]
     assert second.last_mark() == Mark("boot", 1, 2, 3)
     second.close()
@@ -127,7 +127,7 @@ def test_a_broken_journal_is_moved_aside(path: Path, content: bytes) -> None:
     for _ in range(2):
         path.write_bytes(content)
         journal = Journal(path)
-        assert journal.lost and journal.is_new
+        assert journal.loss == "damaged" and journal.highest_exam() == 0
         journal.close()
     assert path.with_name("journal.sqlite.broken-2").read_bytes() == content
 

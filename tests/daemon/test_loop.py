@@ -127,7 +127,7 @@ def test_a_refused_file_goes_to_quarantine_with_its_reason(make_rig: MakeRig) ->
     rig.drop("a/report.pdf", b"unsupported")
     rig.go()
     assert rig.files("out") == rig.files("work") == rig.files("inbox") == {}
-    assert rig.files("quarantine")["E000001/0001/report.pdf"] == b"unsupported"
+    assert rig.files("quarantine")["E000001/0001/original.pdf"] == b"unsupported"  # its own name is in the reason only
     reason = rig.reason("E000001/0001")
     assert {key: reason[key] for key in ("number", "code", "reason")} == {
         "number": "E000001/0001",
@@ -135,9 +135,9 @@ def test_a_refused_file_goes_to_quarantine_with_its_reason(make_rig: MakeRig) ->
         "reason": "a test says that this is unsupported",
     }
     folder = rig.config.folders.quarantine / "E000001/0001"
-    assert [path.stat().st_mode & 0o777 for path in (folder, folder / "report.pdf", folder / "reason.json")] == [0o700, 0o600, 0o600]
+    assert [path.stat().st_mode & 0o777 for path in (folder, folder / "original.pdf", folder / "reason.json")] == [0o700, 0o600, 0o600]
     assert rig.look().refused_ever == 1
-    assert Refused(**reason) in rig.look().refused
+    assert reason.pop("name") == "report.pdf" and Refused(**reason) in rig.look().refused
 
 
 def test_a_cut_off_file_is_tried_until_its_time_is_over(make_rig: MakeRig) -> None:

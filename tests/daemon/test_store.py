@@ -66,7 +66,7 @@ def test_two_lanes_may_move_to_another_disk_at_once(home: Path, monkeypatch: pyt
 
     with ThreadPoolExecutor(2) as lanes:
         list(lanes.map(move, NUMBERS))
-    names = ["E000001/0001/same.jpg", "E000001/0002/same.jpg"] if refused else ["E000001/0001-same.jpg", "E000001/0002-same.jpg"]
+    names = ["E000001/0001/original.jpg", "E000001/0002/original.jpg"] if refused else ["E000001/0001-same.jpg", "E000001/0002-same.jpg"]
     assert kept(box) == {name: number.id.encode() for name, number in zip(names, NUMBERS)}
     assert [box.original(number) for number in NUMBERS] == [None, None]
     box.close()

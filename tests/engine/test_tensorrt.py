@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -517,3 +518,57 @@ def test_a_choice_survives_the_disk(gpu: Gpu, options: EngineOptions) -> None:
     cuda = Cuda()
     assert key_of(open_library(), cuda, options) == choice.key
     cuda.close()
+
+
+# what the library refuses in its own words
+
+
+def test_a_plan_that_another_build_of_the_same_version_refuses_is_built_anew(options: EngineOptions) -> None:
+    """Python calls 8.6.1.2 and 8.6.1.6 both 8.6.1."""
+    said: list[str] = []
+    for build_number in ("8.6.1.2", "8.6.1.6", "8.6.1.6"):
+        fake = Fake(build_number, size=SIZE)
+        fake.module.__version__ = "8.6.1"
+        with standing_in(fake):
+            said.clear()
+            build.choose(options, said.append)
+            open_engine("tensorrt", options).close()
+    assert said == [], "once, and not at every start"
+
+
+@pytest.mark.parametrize("part", ["Runtime", "Builder"])
+def test_a_library_that_cannot_start_its_cuda_part_is_a_lost_device(gpu: Gpu, options: EngineOptions, part: str) -> None:
+    def null(*arguments: object) -> None:
+        raise TypeError("pybind11::init(): factory function returned nullptr")
+
+    if part == "Runtime":
+        build.choose(options, quiet)
+    setattr(gpu.trt.module, part, null)
+    with pytest.raises(DeviceLost if part == "Runtime" else BadConfig, match="returned nullptr"):
+        open_engine("tensorrt", options) if part == "Runtime" else build.choose(options, quiet)
+
+
+def test_a_candidate_that_failed_for_memory_is_tried_again_another_day(
+    gpu: Gpu, options: EngineOptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = build.build_plan
+
+    def scarce(library: object, order: compile.Order, timings: bytes) -> tuple[bytes, bytes]:
+        if order.batch > 1:
+            raise DeviceLost("build", "out of memory")
+        return real(library, order, timings)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(build, "build_plan", scarce)
+    first = build.choose(options, quiet)
+    monkeypatch.setattr(build, "build_plan", real)
+    assert build.choose(options, quiet) == first
+    monkeypatch.setattr(build, "AGAIN_S", -1.0)
+    assert not any(note.get("for_memory") for note in build.choose(options, quiet).measured)
+
+
+def test_the_systems_release_is_part_of_the_key(gpu: Gpu, options: EngineOptions, monkeypatch: pytest.MonkeyPatch) -> None:
+    build.choose(options, quiet)
+    health = sys.modules["appliance.system.health"]
+    monkeypatch.setattr(health, "read", lambda: health.Health(model="Orin Nano", release="L4T 36.4.4"))
+    with pytest.raises(BadConfig, match="no plan for"):
+        open_engine("tensorrt", options)

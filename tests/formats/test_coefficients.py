@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from drawn import LIMITS, SUBSAMPLINGS, encoded, jpeg, masks_for, scene
+from drawn import LIMITS, SUBSAMPLINGS, encoded, jpeg, masks_for, still
 from transforms import coefficients, transform
 
 from appliance.errors import AnonBoxError, BadFile
@@ -21,14 +21,14 @@ FULL = 8
 BLACK = {"grey": (-64,), "RGB": (-64, -60, -57), "YCbCr": (-64, 0, 0)}
 KINDS = {
     **{
-        f"{name} {'progressive' if late else 'baseline'}": jpeg(scene(61, 83), name, late)
+        f"{name} {'progressive' if late else 'baseline'}": jpeg(still(61, 83), name, late)
         for name in SUBSAMPLINGS
         for late in (False, True)
     },
-    "RGB": encoded(scene(61, 83), "JPEG", keep_rgb=True),
-    "RGB progressive": encoded(scene(61, 83), "JPEG", keep_rgb=True, progressive=True),
-    "restart markers": encoded(scene(61, 83), "JPEG", restart_marker_blocks=3),
-    "optimised tables": encoded(scene(61, 83), "JPEG", optimize=True, quality=97),
+    "RGB": encoded(still(61, 83), "JPEG", keep_rgb=True),
+    "RGB progressive": encoded(still(61, 83), "JPEG", keep_rgb=True, progressive=True),
+    "restart markers": encoded(still(61, 83), "JPEG", restart_marker_blocks=3),
+    "optimised tables": encoded(still(61, 83), "JPEG", optimize=True, quality=97),
 }
 
 
@@ -127,7 +127,7 @@ def test_a_cell_too_few_or_too_many_is_found() -> None:
 
 def test_pictures_of_other_layouts_are_not_compared() -> None:
     data = KINDS["4:2:0 baseline"]
-    for other in (KINDS["4:4:4 baseline"], KINDS["grey baseline"], jpeg(scene(61, 99))):
+    for other in (KINDS["4:4:4 baseline"], KINDS["grey baseline"], jpeg(still(61, 99))):
         with pytest.raises(turbo.TurboError, match="other MCUs"):
             Coefficients(data, FULL).difference(Coefficients(other, FULL), cells_for(data), black_of(data))
     with pytest.raises(turbo.TurboError, match="two ways"):
@@ -148,7 +148,7 @@ def test_a_look_at_an_eighth_takes_nothing_from_the_file() -> None:
 
 def test_a_picture_without_its_last_scans_is_looked_at_as_it_is_written() -> None:
     """libjpeg smooths such a picture over the edges of MCUs; the baseline file that comes of it is not smoothed."""
-    data = jpeg(scene(61, 83), "4:4:4", progressive=True)
+    data = jpeg(still(61, 83), "4:4:4", progressive=True)
     scans = [place for place in range(len(data)) if data[place : place + 2] == b"\xff\xda"]
     assert len(scans) > 3
     early = data[: data.rindex(b"\xff\xc4", 0, scans[1])] + b"\xff\xd9"  # the first scan: DC alone
@@ -191,7 +191,7 @@ def test_only_padding_before_the_end_is_forgiven_and_not_strictly() -> None:
     )
     with pytest.raises(turbo.TurboError, match="extraneous"):
         Coefficients(padded, FULL, strict=True)
-    late = encoded(scene(61, 83), "JPEG", restart_marker_rows=1)
+    late = encoded(still(61, 83), "JPEG", restart_marker_rows=1)
     middle = late.index(b"\xff\xd1")
     with pytest.raises(turbo.TurboError, match="extraneous"):
         Coefficients(late[:middle] + bytes(50) + late[middle:], FULL)
@@ -212,7 +212,7 @@ def resident_kib() -> int:
 
 
 def test_memory_stays_flat() -> None:
-    data = jpeg(scene(256, 256), "4:4:4")  # 384 KiB of coefficients
+    data = jpeg(still(256, 256), "4:4:4")  # 384 KiB of coefficients
     cells, black, pixels = cells_for(data), black_of(data), np.empty((128, 128, 3), np.uint8)
 
     def use() -> None:

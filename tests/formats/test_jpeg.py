@@ -7,8 +7,8 @@ import struct
 
 import numpy as np
 import pytest
-from drawn import LIMITS, SECRET, SUBSAMPLINGS, encoded, jpeg, masks_for, pixels_of, redone, scene, widened
-from PIL import Image, ImageOps
+from drawn import LIMITS, SECRET, SUBSAMPLINGS, encoded, even, jpeg, masks_for, pixels_of, redone, scene, still, widened
+from PIL import Image, ImageDraw, ImageFont, ImageOps
 from transforms import coefficients, transform
 
 from appliance.detect.mask import darken
@@ -57,7 +57,7 @@ def assert_redacted(data: bytes, finished: bytes, mask: Mask, factors: list[tupl
 @pytest.mark.parametrize("subsampling", SUBSAMPLINGS)
 def test_every_subsampling(subsampling: str, progressive: bool) -> None:
     for index, size in enumerate(SIZES):
-        data = jpeg(scene(*size), subsampling, progressive, quality=(30, 75, 90, 98, 100, 5)[index])
+        data = jpeg(still(*size), subsampling, progressive, quality=(30, 75, 90, 98, 100, 5)[index])
         picture, finished, (mask,) = redone(data, seed=index)
         parsed = markers.parse(data)
         assert_redacted(data, finished, mask, [(c.vertical, c.horizontal) for c in parsed.components])
@@ -67,7 +67,7 @@ def test_every_subsampling(subsampling: str, progressive: bool) -> None:
 
 def test_restart_markers_and_rgb() -> None:
     for options in ({"restart_marker_blocks": 3}, {"restart_marker_rows": 1}, {"keep_rgb": True}, {"optimize": True}):
-        data = encoded(scene(50, 70), "JPEG", quality=92, **options)
+        data = encoded(still(50, 70), "JPEG", quality=92, **options)
         picture, finished, (mask,) = redone(data)
         parsed = markers.parse(data)
         before, after = coefficients(data), coefficients(finished)
@@ -89,7 +89,7 @@ def test_extreme_brightness_beside_black() -> None:
 @pytest.mark.parametrize("subsampling", ["4:4:4", "4:2:2", "4:2:0", "4:4:0", "4:1:1", "grey"])
 def test_orientations(value: int, subsampling: str) -> None:
     for size, whole in (((64, 96), True), ((61, 83), False)):
-        smooth = np.asarray(Image.fromarray(scene(8, 8)).resize(size[::-1]))
+        smooth = np.asarray(Image.fromarray(still(8, 8)).resize(size[::-1]))
         data = oriented(jpeg(smooth, subsampling), value)
         picture, finished, (mask,) = redone(data)
         shown = np.asarray(ImageOps.exif_transpose(Image.open(io.BytesIO(data))).convert("RGB")).astype(int)
@@ -124,7 +124,7 @@ def test_a_turned_picture_keeps_its_pixels(subsampling: str) -> None:
     """A fifth of 1920 x 1080 has the same incomplete MCUs; libjpeg smooths chroma, so it is the decoded pixels that are compared."""
     by_pixels = 0
     for size in ((216, 384), (217, 383)):
-        data = jpeg(scene(*size), subsampling, quality=85)
+        data = jpeg(still(*size), subsampling, quality=85)
         notes = [assert_turned_faithfully(oriented(data, value), 6) for value in range(2, 9)]
         by_pixels += notes.count((TURNED_BY_PIXELS,))
     assert by_pixels == {
@@ -135,11 +135,11 @@ def test_a_turned_picture_keeps_its_pixels(subsampling: str) -> None:
 
 
 def test_a_turned_rgb_jpeg_stays_rgb() -> None:
-    data = encoded(scene(61, 83), "JPEG", quality=92, keep_rgb=True)
+    data = encoded(still(61, 83), "JPEG", quality=92, keep_rgb=True)
     assert assert_turned_faithfully(oriented(data, 6), 2) == (TURNED_BY_PIXELS,)
     _, finished, _ = redone(oriented(data, 6))
     assert turbo.header(finished).colorspace == "RGB"
-    _, finished, _ = redone(oriented(jpeg(scene(61, 83), "grey"), 6))
+    _, finished, _ = redone(oriented(jpeg(still(61, 83), "grey"), 6))
     assert turbo.header(finished).colorspace == "grey"
 
 
@@ -158,7 +158,7 @@ def with_wide_tables(data: bytes) -> bytes:
 def test_quantisation_steps_beyond_255(value: int) -> None:
     for size in ((64, 96), (61, 83)):
         for subsampling in ("4:2:0", "grey"):
-            pale = (scene(*size).astype(int) // 3 + 85).astype(np.uint8)
+            pale = (still(*size).astype(int) // 3 + 85).astype(np.uint8)
             data = oriented(with_wide_tables(jpeg(pale, subsampling, quality=15)), value)
             notes = assert_turned_faithfully(data, 6)
             assert value == 1 or notes == ((TURNED_LOSSLESSLY if size == (64, 96) or value == 5 else TURNED_BY_PIXELS),)
@@ -167,12 +167,12 @@ def test_quantisation_steps_beyond_255(value: int) -> None:
 def test_an_encoder_that_fails_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("appliance.formats.jpeg._FINEST", [40] * 64)
     with pytest.raises(BadFile, match=r"off by \d+ of 255, the limit is 6") as caught:
-        open_picture(oriented(jpeg(scene(61, 83)), 3), LIMITS)
+        open_picture(oriented(jpeg(still(61, 83)), 3), LIMITS)
     assert caught.value.code == "not-faithful"
 
 
 def test_read_at_every_scale_into_a_part_of_a_canvas() -> None:
-    data = jpeg(scene(61, 83))
+    data = jpeg(still(61, 83))
     page = open_picture(data, LIMITS).pages[0]
     for num in range(1, 17):
         height, width = ceil_eighths(page.size, num)
@@ -204,7 +204,7 @@ ALONE = {
 @pytest.mark.parametrize("subsampling", SUBSAMPLINGS)
 def test_a_masked_picture_looks_like_its_source_blackened(subsampling: str, size: tuple[int, int]) -> None:
     """What spares the second look its decoding: wherever a page says so, its pixels are to the bit the source's, or black."""
-    data = jpeg(np.random.default_rng(1).integers(0, 256, (*size, 3), np.uint8), subsampling)
+    data = jpeg(even(np.random.default_rng(1).integers(0, 256, (*size, 3), np.uint8)), subsampling)
     picture = open_picture(data, LIMITS)
     masks = masks_for(picture, share=0.5)
     (page,) = picture.check(picture.rewrite(masks), masks).pages
@@ -222,7 +222,7 @@ def test_a_masked_picture_looks_like_its_source_blackened(subsampling: str, size
 
 
 def test_nothing_is_said_of_a_picture_that_was_not_checked() -> None:
-    picture = open_picture(jpeg(scene(64, 64)), LIMITS)
+    picture = open_picture(jpeg(still(64, 64)), LIMITS)
     assert picture.pages[0].darkened(4) is None
     masks = masks_for(picture)
     assert open_picture(picture.rewrite(masks), LIMITS).pages[0].darkened(4) is None
@@ -242,7 +242,7 @@ def test_nothing_but_the_picture_survives() -> None:
         segment(0xFE, SECRET),
         SECRET,  # junk between segments
     )
-    plain = jpeg(scene(61, 83))
+    plain = jpeg(still(61, 83))
     end = plain.index(b"\xff\xda")
     late = plain[:end] + segment(0xFE, SECRET) + plain[end:-2] + segment(0xEF, SECRET) + b"\xff\xd9" + SECRET + thumbnail + b"\xff\xd9"
     data = late[:2] + segment(0xE0, b"JFIF\x00\x01\x02\x01\x00\x48\x00\x48\x02\x02" + SECRET[:12]) + b"".join(planted) + late[2:]
@@ -259,7 +259,7 @@ def test_nothing_but_the_picture_survives() -> None:
 
 
 def test_odd_but_whole_files_pass() -> None:
-    plain = jpeg(scene(40, 60))
+    plain = jpeg(still(40, 60))
     scan = plain.index(b"\xff\xda")
     for data in (
         plain + b"\x00" * 500,
@@ -273,10 +273,10 @@ def test_odd_but_whole_files_pass() -> None:
 
 
 def test_refusals_name_their_reason() -> None:
-    plain = jpeg(scene(40, 60))
+    plain = jpeg(still(40, 60))
     frame = plain.index(b"\xff\xc0")
     cases = [
-        (encoded(Image.fromarray(scene(40, 60)).convert("CMYK"), "JPEG"), "unsupported", "CMYK"),
+        (encoded(Image.fromarray(still(40, 60)).convert("CMYK"), "JPEG"), "unsupported", "CMYK"),
         (plain[: frame + 4] + b"\x0c" + plain[frame + 5 :], "unsupported", "12 bits"),
         (plain[: frame + 1] + b"\xc9" + plain[frame + 2 :], "unsupported", "arithmetic"),
         (plain[: frame + 1] + b"\xc3" + plain[frame + 2 :], "unsupported", "lossless"),
@@ -295,7 +295,7 @@ def test_refusals_name_their_reason() -> None:
 
 
 def test_a_hole_in_the_data_is_noticed() -> None:
-    data = bytearray(encoded(scene(200, 200), "JPEG", quality=95, restart_marker_rows=1))
+    data = bytearray(encoded(still(200, 200), "JPEG", quality=95, restart_marker_rows=1))
     middle = len(data) // 2
     data[middle : middle + 900] = bytes(900)
     with pytest.raises(BadFile) as caught:
@@ -307,7 +307,7 @@ class TestCheck:
     """check() must see every kind of difference."""
 
     def setup_method(self) -> None:
-        self.picture, self.finished, self.masks = redone(jpeg(scene(61, 83)))
+        self.picture, self.finished, self.masks = redone(jpeg(still(61, 83)))
 
     def refused(self, finished: bytes, words: str = "finished") -> None:
         with pytest.raises(BadFile, match=words) as caught:
@@ -336,12 +336,12 @@ class TestCheck:
         self.refused(self.finished[:13] + b"\x48" + self.finished[14:], "holds more")
 
     def test_another_picture(self) -> None:
-        self.refused(jpeg(scene(61, 84)), "another size")
-        self.refused(jpeg(scene(61, 83), "4:4:4"), "another size")
-        self.refused(jpeg(scene(61, 83), quality=80), "another size")
-        self.refused(jpeg(scene(61, 83), "grey"), "another size")
+        self.refused(jpeg(still(61, 84)), "another size")
+        self.refused(jpeg(still(61, 83), "4:4:4"), "another size")
+        self.refused(jpeg(still(61, 83), quality=80), "another size")
+        self.refused(jpeg(still(61, 83), "grey"), "another size")
         self.refused(self.finished[:-2], "cannot be read")
-        self.refused(encoded(scene(61, 83), "PNG"), "cannot be read")
+        self.refused(encoded(still(61, 83), "PNG"), "cannot be read")
         self.refused(b"", "cannot be read")
 
     def test_the_finished_file_is_a_fixed_point(self) -> None:
@@ -357,4 +357,49 @@ class TestCheck:
 
 def test_header_limits_come_before_decoding() -> None:
     with pytest.raises(BadFile, match=r"83 x 61 px, 0\.0 Mpx in all, the limit is 0\.005 Mpx"):
-        open_picture(jpeg(scene(61, 83)), Limits(5000))
+        open_picture(jpeg(still(61, 83)), Limits(5000))
+
+
+def set_height(data: bytes, height: int) -> bytes:
+    """The same data under a header that shows more or fewer rows: as a lossless crop leaves it, or as one reads it who looks further."""
+    place = data.index(b"\xff\xc0") + 5
+    return data[:place] + struct.pack(">H", height) + data[place + 2 :]
+
+
+def saved(picture: Image.Image, quality: int, subsampling: int) -> bytes:
+    file = io.BytesIO()
+    picture.save(file, "JPEG", quality=quality, subsampling=subsampling)
+    return file.getvalue()
+
+
+def unmasked(data: bytes) -> bytes:
+    """The finished file of a picture in which nothing is covered, checked."""
+    picture = open_picture(data, LIMITS)
+    masks = [Mask(np.zeros_like(mask.cells), mask.cell, mask.size) for mask in masks_for(picture)]
+    finished = picture.rewrite(masks)
+    picture.check(finished, masks)
+    return finished
+
+
+@pytest.mark.parametrize("subsampling", [0, 1, 2])
+@pytest.mark.parametrize("quality", [60, 95])
+def test_nothing_beyond_the_edge_survives(subsampling: int, quality: int) -> None:
+    """A name bar was cut off without loss: half a name is readable in the rows that the last blocks hold beyond the picture."""
+    picture = Image.fromarray(np.full((592, 960, 3), 40, np.uint8))
+    draw = ImageDraw.Draw(picture)
+    draw.text((20, 562), "MUSTER ANNA 07.03.1961", fill=(255, 220, 60), font=ImageFont.load_default(size=16))
+    cropped = set_height(saved(picture, quality, subsampling), 562)
+    assert pixels_of(set_height(cropped, 568))[562:].std() > 15, "or there is nothing to hide"
+    finished = unmasked(cropped)
+    assert pixels_of(set_height(finished, 568))[562:].std() < 6
+    assert np.abs(pixels_of(finished).astype(int) - pixels_of(cropped)).max() < 40
+    np.testing.assert_array_equal(pixels_of(finished)[:544], pixels_of(cropped)[:544])
+
+
+@pytest.mark.parametrize("subsampling", [0, 1, 2])
+def test_an_edge_as_encoders_make_it_stays_as_stored(subsampling: int) -> None:
+    rng = np.random.default_rng(3)
+    picture = Image.fromarray(rng.integers(60, 160, (9, 9, 3), dtype=np.uint8)).resize((603, 401), Image.Resampling.BICUBIC)
+    data = saved(picture, 90, subsampling)
+    before, after = coefficients(data), coefficients(unmasked(data))
+    assert before.keys() == after.keys() and all(np.array_equal(before[place], after[place]) for place in before)

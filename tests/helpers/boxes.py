@@ -44,7 +44,7 @@ def snapshot(state: State = "Working", **changes: Any) -> Snapshot:
         hour=an_hour(now),
         refused=(
             Refused("E000123/0003", "damaged", "the picture ends too early", now),
-            Refused("E000123/0002", "unsupported", "not a picture type this box handles (JPEG, PNG, BMP, TIFF)", now),
+            Refused("E000123/0002", "unsupported", "not a picture type this box handles (JPEG, PNG, BMP, TIFF, DICOM)", now),
             Refused("E000123/0001", "damaged", "the picture ends too early", now),
         ),
         left={"symbolic link: not followed": 4},

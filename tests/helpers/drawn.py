@@ -27,6 +27,17 @@ def scene(height: int, width: int, seed: int = 0) -> np.ndarray:
     return np.clip(slopes + rng.integers(0, 30, (height, width, 3)), 0, 255).astype(np.uint8)
 
 
+def still(height: int, width: int) -> np.ndarray:
+    """A scene that repeats from the last whole MCU on, so that a JPEG encoder puts beyond the edge, to the bit, what is shown there."""
+    return even(scene(height, width))
+
+
+def even(picture: np.ndarray) -> np.ndarray:
+    sides = zip(picture.shape[:2], (16, 32))
+    rows, columns = (np.minimum(np.arange(side), max(side // whole * whole - 1, 0)) for side, whole in sides)
+    return picture[rows][:, columns]
+
+
 def encoded(image: Image.Image | np.ndarray, kind: str, **options: object) -> bytes:
     target = io.BytesIO()
     (Image.fromarray(image) if isinstance(image, np.ndarray) else image).save(target, kind, **options)

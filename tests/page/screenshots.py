@@ -1,4 +1,4 @@
-"""The README's pictures of the page, of made-up boxes, into deploy/: `python tests/page/screenshots.py` after `make test-page`."""
+"""The README's pictures of the page, of made-up boxes, into deploy/docs/: `python tests/page/screenshots.py` after `make test-page`."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def main() -> None:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         for name, shots in PICTURES.items():
             sheet = beside([shoot(browser, port, path, shot) for shot in shots])
-            target = ROOT / "deploy" / name
+            target = ROOT / "deploy" / "docs" / name
             sheet.quantize(COLOURS, dither=Image.Dither.NONE).save(target, optimize=True)
             print(f"{target.relative_to(ROOT)}: {sheet.width} x {sheet.height} px, {target.stat().st_size // 1000} kB")
         browser.close()

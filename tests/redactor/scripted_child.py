@@ -31,6 +31,14 @@ def lane(line: socket.socket) -> None:
             os._exit(3)
         if word == "hang":
             time.sleep(60)
+        if word == "talk":
+            for done in range(8):
+                time.sleep(0.1)
+                wire.send(line, {"progress": [done, 8]})
+        if word == "babble":
+            print("MUSTERMANN, ERIKA Mustermann", "CRITICAL anonbox.redactor: ZeroDivisionError in png.py:12", sep="\n", flush=True)
+        if word == "nonsense":
+            wire.send(line, {"progress": "soon"})
         if word == "slow":
             time.sleep(0.3)
         answers = {

@@ -7,14 +7,15 @@ import errno
 import os
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from appliance.config import Config, EngineSection, Limits, load
-from appliance.errors import BadConfig, BadFile, DeviceLost, RedactorDown
-from appliance.redactor import client
+from appliance.errors import BadConfig, BadFile, DeviceLost, MustRunAlone, RedactorDown
+from appliance.redactor import child, client
 from appliance.redactor.client import RedactorProcess
 from appliance.system import liveness
 from appliance.types import Report
@@ -59,7 +60,7 @@ def test_a_picture_goes_through(start: Start, tmp_path: Path) -> None:
 
 
 def test_a_start_that_takes_long_is_told_of_again_and_again(config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client, "SAID_EVERY_S", 0.05)
+    monkeypatch.setattr(child, "SAID_EVERY_S", 0.05)
     heard: list[str] = []
     redactor = RedactorProcess(config, tmp_path, (sys.executable, SCRIPT, "late"), heard.append)
     try:
@@ -74,7 +75,7 @@ def test_a_start_that_takes_long_is_told_of_again_and_again(config: Config, tmp_
 
 
 def test_a_start_that_hangs_is_not_waited_for(config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client, "SAID_EVERY_S", 0.05)
+    monkeypatch.setattr(child, "SAID_EVERY_S", 0.05)
     monkeypatch.setattr(liveness, "STILL_S", 0.3)
     with pytest.raises(RedactorDown, match="hangs"):
         RedactorProcess(config, tmp_path, (sys.executable, SCRIPT, "stuck"))
@@ -114,11 +115,27 @@ def test_alone_the_file_is_to_blame(start: Start, tmp_path: Path) -> None:
 
 def test_a_picture_that_takes_too_long(start: Start, tmp_path: Path) -> None:
     redactor = start(job_s=0.2)
-    with pytest.raises(DeviceLost, match="no answer"):
+    with pytest.raises(MustRunAlone, match="no answer"):
         redact(redactor, "hang", tmp_path)
     with pytest.raises(BadFile, match=r"limits\.job_s") as caught:
         redact(redactor, "hang", tmp_path, alone=True)
     assert caught.value.code == "timeout"
+    assert redact(redactor, "fine", tmp_path)
+
+
+def test_words_of_progress_are_passed_on_and_buy_time(start: Start, tmp_path: Path) -> None:
+    redactor, heard = start(job_s=0.3), []
+    source, target = tmp_path / "source", tmp_path / "target"
+    source.write_text("talk")
+    with open(source, "rb") as reader, open(target, "w+b") as writer:
+        redactor.redact(reader.fileno(), writer.fileno(), on_progress=lambda done, total: heard.append((done, total)))
+    assert sorted(set(heard) - {(0, 0)}) == [(done, 8) for done in range(8)], "0.8 s in all, more than the limit"
+
+
+def test_nonsense_from_a_redactor_is_a_crash(start: Start, tmp_path: Path) -> None:
+    redactor = start()
+    with pytest.raises(DeviceLost):
+        redact(redactor, "nonsense", tmp_path)
     assert redact(redactor, "fine", tmp_path)
 
 
@@ -134,7 +151,7 @@ def test_a_neighbour_hears_that_the_process_died(start: Start, tmp_path: Path) -
 
     neighbour = threading.Thread(target=slow)
     neighbour.start()
-    while redactor._child and redactor._child.idle.qsize() == 2:
+    while redactor._shared.child and redactor._shared.child.busy == 0:
         pass
     with pytest.raises(DeviceLost):
         redact(redactor, "die", tmp_path)
@@ -143,11 +160,90 @@ def test_a_neighbour_hears_that_the_process_died(start: Start, tmp_path: Path) -
     assert redact(redactor, "fine", tmp_path)
 
 
+def in_the_background(redactor: RedactorProcess, word: str, tmp_path: Path, heard: list[object]) -> threading.Thread:
+    """Started once its job is in a lane; leaves what came of it in heard."""
+
+    def run() -> None:
+        try:
+            heard.append(redact(redactor, word, tmp_path)[1])
+        except Exception as error:  # noqa: BLE001 that is what came of it
+            heard.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    while redactor._shared.child and redactor._shared.child.busy == 0:
+        pass
+    return thread
+
+
+@pytest.mark.parametrize("word", ["die", "hang"])
+def test_what_runs_alone_costs_its_neighbours_nothing(start: Start, tmp_path: Path, word: str) -> None:
+    redactor, heard = start(job_s=1.0), []
+    before = redactor.process_id
+    neighbour = in_the_background(redactor, "slow", tmp_path, heard)
+    with pytest.raises(BadFile):
+        redact(redactor, word, tmp_path, alone=True)
+    neighbour.join()
+    assert heard == [b"result"] and redactor.process_id == before
+
+
+def test_a_time_out_ends_its_own_lane_alone(start: Start, tmp_path: Path) -> None:
+    """What its neighbours have begun they finish; then the process ends."""
+    redactor, heard = start(job_s=0.5), []
+    old = redactor._shared.child
+    hanging = in_the_background(redactor, "hang", tmp_path, heard)
+    neighbour = threading.Thread(target=lambda: heard.append(redact(redactor, "talk", tmp_path)[1]))
+    neighbour.start()
+    hanging.join()
+    neighbour.join()
+    assert {type(item) for item in heard} == {MustRunAlone, bytes}
+    assert old and not old.lives and redact(redactor, "fine", tmp_path)
+
+
+def test_a_rested_redactor_is_replaced_by_a_fresh_one(start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And the next one is ready before it ends; what never had a file is left."""
+    monkeypatch.setattr(client, "LOOK_S", 0.05)
+    monkeypatch.setattr(client, "REST_S", 0.2)
+    redactor = start()
+    first = redactor.process_id
+    time.sleep(0.5)
+    assert redactor.process_id == first
+    redact(redactor, "fine", tmp_path)
+    deadline = time.monotonic() + 10
+    while redactor.process_id == first and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert redactor.process_id != first
+    assert redact(redactor, "fine", tmp_path)
+
+
+def test_under_work_it_is_replaced_when_it_is_old(start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "LOOK_S", 0.05)
+    monkeypatch.setattr(client, "OLDEST_S", 0.1)
+    redactor, heard = start(), []
+    first = redactor.process_id
+    thread = in_the_background(redactor, "slow", tmp_path, heard)
+    deadline = time.monotonic() + 10
+    while redactor.process_id == first and time.monotonic() < deadline:
+        time.sleep(0.01)
+    thread.join()
+    assert redactor.process_id != first and heard == [b"result"]
+
+
+def test_what_a_redactor_at_work_says_is_dropped(
+    start: Start, tmp_path: Path, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    """All but the type and the place of a fault: it may be any text of a picture."""
+    redact(start(), "babble", tmp_path)
+    time.sleep(0.2)
+    assert "Mustermann" not in "".join(capfd.readouterr()) + caplog.text
+    assert "ZeroDivisionError in png.py:12" in caplog.text
+
+
 def test_a_process_killed_while_idle_is_replaced(start: Start, tmp_path: Path) -> None:
     redactor = start()
-    assert redactor._child
-    redactor._child.process.kill()
-    redactor._child.process.wait()
+    assert redactor._shared.child
+    redactor._shared.child.process.kill()
+    redactor._shared.child.process.wait()
     assert redact(redactor, "fine", tmp_path)
 
 

@@ -42,17 +42,16 @@ def test_a_file_that_is_too_large_is_refused(file: Path) -> None:
 
 
 def test_a_file_that_grows_while_it_is_read_may_be_incomplete(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    looks = iter([7, 9])
-    real = os.fstat
+    real = os.pread
 
-    def growing(descriptor: int) -> os.stat_result:
-        fields = list(real(descriptor))
-        fields[6] = next(looks, 9)
-        return os.stat_result(fields)
+    def growing(descriptor: int, count: int, position: int) -> bytes:
+        with open(file, "ab") as writer:
+            writer.write(b"!!")
+        return real(descriptor, count, position)[:7]
 
     def read(source: int) -> bytes:
         with monkeypatch.context() as patch:
-            patch.setattr("appliance.redactor.process.os.fstat", growing)
+            patch.setattr("appliance.redactor.process.os.pread", growing)
             return read_whole(source, 100)
 
     with pytest.raises(BadFile, match="changed") as caught:

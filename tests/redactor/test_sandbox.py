@@ -14,6 +14,12 @@ LOCKED = """
 import os, resource, signal, socket, sys, threading
 from appliance.redactor import sandbox
 kept = os.open("/etc/hostname", os.O_RDONLY)
+import ctypes, errno
+libc, buffer = ctypes.CDLL(None, use_errno=True), ctypes.create_string_buffer(512)
+def called(number, *arguments):
+    # a system call by its number on x86-64
+    if libc.syscall(number, *arguments) < 0:
+        raise OSError(ctypes.get_errno(), "refused")
 assert sandbox.lock_down()
 """
 
@@ -40,6 +46,9 @@ def run(code: str) -> subprocess.CompletedProcess[str]:
         "os.memfd_create('x')",
         "os.utime('/tmp', (0, 0))",
         "os.stat('/etc/passwd')",
+        "os.stat('/etc/passwd', follow_symlinks=False)",
+        "called(262, -100, b'/etc/passwd', buffer, 0x1000)",  # newfstatat, AT_EMPTY_PATH
+        "called(332, -100, b'/etc/passwd', 0, 0xfff, buffer)",  # statx
         "os.readlink('/proc/self/exe')",
         "os.chdir('/tmp')",
         "os.setxattr('/tmp', 'user.x', b'')",

@@ -37,14 +37,14 @@ def test_long_names_leave_room_and_keep_a_short_ending(name: str) -> None:
 def test_a_move_across_file_systems_is_a_whole_copy(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source, target = home / "source", home / "target"
     source.write_bytes(b"x" * (files.CHUNK + 5))
-    replace = os.replace
+    rename_new = files.rename_new
 
     def refuse(here: Path, there: Path) -> None:
         if here == source:
             raise OSError(errno.EXDEV, "other file system")
-        replace(here, there)
+        rename_new(here, there)
 
-    monkeypatch.setattr(os, "replace", refuse)
+    monkeypatch.setattr(files, "rename_new", refuse)
     (home / ".part").write_bytes(b"left by a crash, and longer" * files.CHUNK)
     files.move(source, target, ".part")
     assert not source.exists()
@@ -64,7 +64,7 @@ def test_a_move_that_fails_leaves_the_source_and_nothing_else(home: Path, monkey
         os.write(there, b"orig")
         raise OSError(errno.ENOSPC, "full")
 
-    monkeypatch.setattr(os, "replace", other_file_system)
+    monkeypatch.setattr(files, "rename_new", other_file_system)
     monkeypatch.setattr(files, "copy", full)
     with pytest.raises(OSError, match="full"):
         files.move(source, target, ".part")
@@ -79,7 +79,7 @@ def test_what_holds_nothing_is_not_copied(home: Path, monkeypatch: pytest.Monkey
     def other_file_system(*_: object) -> None:
         raise OSError(errno.EXDEV, "other file system")
 
-    monkeypatch.setattr(os, "replace", other_file_system)
+    monkeypatch.setattr(files, "rename_new", other_file_system)
     files.move(source, home / "target", ".part")
     assert list(home.iterdir()) == []
 
@@ -105,3 +105,17 @@ def test_make_folder_gives_exactly_these_rights(home: Path) -> None:
     finally:
         os.umask(before)
     assert (home / "a").stat().st_mode & 0o777 == 0o755
+
+
+@pytest.mark.parametrize("lacks", [False, True], ids=["in one step", "a file system that cannot"])
+def test_nothing_is_ever_replaced(home: Path, monkeypatch: pytest.MonkeyPatch, lacks: bool) -> None:
+    if lacks:
+        monkeypatch.setattr(files, "RENAME_NOREPLACE", 1 << 30)  # EINVAL, as FUSE and NFS say
+    for name in ("one", "two"):
+        (home / name).write_text(name)
+    with pytest.raises(FileExistsError):
+        files.rename_new(home / "one", home / "two")
+    with pytest.raises(FileExistsError):
+        files.move(home / "one", home / "two", ".part")
+    files.rename_new(home / "one", home / "three")
+    assert {path.name: path.read_text() for path in home.iterdir()} == {"two": "two", "three": "one"}

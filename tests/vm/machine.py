@@ -40,32 +40,38 @@ class Machine:
     def boot(self) -> None:
         monitor = self.layer.with_suffix(".qmp")
         monitor.unlink(missing_ok=True)
-        forwards = f"hostfwd=tcp:127.0.0.1:{self.page_port}-:8080,hostfwd=tcp:127.0.0.1:{self.ssh_port}-:22"
-        forwards += f",hostfwd=tcp:127.0.0.1:{self.smb_port}-:445"
-        options = {
-            "accel": "tcg,thread=multi,tb-size=512",
-            "cpu": "max,la57=off",
-            "smp": "2",
-            "m": "2560",
-            "kernel": self.folder / "vmlinuz",
-            "initrd": self.folder / "initrd.img",
-            "append": "root=/dev/vda rw console=ttyS0 panic=-1 mitigations=off nokaslr",
-            "drive": f"file={self.layer},if=virtio,format=qcow2,cache=writethrough",
-            "netdev": f"user,id=net,restrict=on,{forwards}",
-            "serial": f"file:{self.layer.with_suffix('.log')}",
-            "qmp": f"unix:{monitor},server=on,wait=off",
-            "audiodev": f"wav,id=sound,path={self.sound}",
-            "display": "none",
-        }
-        command = ["qemu-system-x86_64", *(str(word) for name, value in options.items() for word in (f"-{name}", value))]
-        devices = ["virtio-net-pci,netdev=net", "qemu-xhci,id=usb", "intel-hda", "hda-output,audiodev=sound,mixer=off"]
-        self.process = subprocess.Popen([*command, *(word for device in devices for word in ("-device", device))])
+        self.process = subprocess.Popen([*self.command(), "-qmp", f"unix:{monitor},server=on,wait=off"])
         until(lambda: monitor.exists(), 20, "QEMU started")
         self.monitor = socket.socket(socket.AF_UNIX)
         self.monitor.connect(str(monitor))
         self.answers = self.monitor.makefile()
         self.answers.readline()
         self.tell("qmp_capabilities")
+
+    def command(self) -> list[str]:
+        """QEMU, with the devices of a PC: sticks by USB, a sound card, a keyboard with a LED."""
+        devices = ["virtio-net-pci,netdev=net", "qemu-xhci,id=usb", "intel-hda", "hda-output,audiodev=sound,mixer=off"]
+        options = {"cpu": "max,la57=off", "audiodev": f"wav,id=sound,path={self.sound}"}
+        return [*self._words("qemu-system-x86_64", options, "ttyS0"), *(word for device in devices for word in ("-device", device))]
+
+    def _words(self, program: str, own: Mapping[str, object], console: str) -> list[str]:
+        """What every machine has: the disk, a network of its own, a console that is written to a file. own : further options"""
+        forwards = f"hostfwd=tcp:127.0.0.1:{self.page_port}-:8080,hostfwd=tcp:127.0.0.1:{self.ssh_port}-:22"
+        forwards += f",hostfwd=tcp:127.0.0.1:{self.smb_port}-:445"
+        options = {
+            "accel": "tcg,thread=multi,tb-size=512",
+            "smp": "2",
+            "m": "2560",
+            "kernel": self.folder / "vmlinuz",
+            "initrd": self.folder / "initrd.img",
+            "append": f"root=/dev/vda rw console={console} panic=-1 mitigations=off nokaslr",
+            "drive": f"file={self.layer},if=virtio,format=qcow2,cache=writethrough",
+            "netdev": f"user,id=net,restrict=on,{forwards}",
+            "serial": f"file:{self.layer.with_suffix('.log')}",
+            "display": "none",
+            **own,
+        }
+        return [program, *(str(word) for name, value in options.items() for word in (f"-{name}", value))]
 
     def power_cut(self) -> None:
         """At once, whatever it writes."""
@@ -157,6 +163,14 @@ class Machine:
         """Path below a folder of the machine -> SHA-256 of every file in it."""
         lines = self.run(f"cd {folder} && find . -type f -exec sha256sum {{}} + || true").splitlines()
         return {line[66:].removeprefix("./"): line[:64] for line in lines}
+
+
+class Arm64Machine(Machine):
+    """The same for an arm64 machine without sticks and sound: a kernel of its own, so that its system calls and seccomp are real."""
+
+    def command(self) -> list[str]:
+        options = {"machine": "virt", "cpu": "max,pauth-impdef=on", "m": "4096"}
+        return [*self._words("qemu-system-aarch64", options, "ttyAMA0"), "-device", "virtio-net-pci,netdev=net"]
 
 
 def _text(content: bytes) -> str:

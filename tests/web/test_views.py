@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from boxes import every_headline, snapshot
 
+from appliance.daemon import state
 from appliance.daemon.sinks import share
 from appliance.daemon.sources import names, tree
 from appliance.daemon.sources import share as source
@@ -73,6 +74,7 @@ def sentences(path: Path, functions: set[str]) -> Iterator[str]:
 def test_the_daemons_sentences_are_known_in_german() -> None:
     said = {
         *sentences(ROOT / "daemon" / "state.py", {"decide", "call_for_help"}),
+        *state.LOSSES.values(),
         *sentences(ROOT / "daemon" / "sources" / "drop_folder.py", {"look"}),
         *sentences(ROOT / "errors.py", {"why_not"}),
         *sentences(ROOT / "daemon" / "state.py", {"as_state"}),

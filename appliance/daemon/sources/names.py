@@ -19,7 +19,7 @@ _IGNORED = {
 """Kind -> names, of files and folders, that are never looked into; the first that fits counts."""
 
 _OTHERS = {
-    "DICOM": r"dicomdir|.*\.(dcm|dic)",
+    "DICOM": r"dicomdir",
     "text": r".*\.(txt|csv|inf|log|idx|cal|dat)",
     "XML or HTML": r".*\.(xml|html?|json)",
     "PDF": r".*\.pdf",
@@ -27,7 +27,7 @@ _OTHERS = {
 }
 """Kind -> names of files that stay on a stick unless they begin like a picture."""
 
-PICTURE = re.compile(r".*\.(jpe?g|jpe|jfif|png|bmp|dib|tiff?)", re.DOTALL)
+PICTURE = re.compile(r".*\.(jpe?g|jpe|jfif|png|bmp|dib|tiff?|dcm|dic)", re.DOTALL)
 
 
 def _compiled(kinds: dict[str, str]) -> list[tuple[str, re.Pattern[str]]]:

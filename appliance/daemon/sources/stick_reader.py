@@ -21,7 +21,7 @@ from appliance.daemon.sinks.stick_writer import FOLDER, MARKER
 from appliance.daemon.sources.names import PICTURE, kind_of
 from appliance.daemon.sources.settling import Stamp
 from appliance.daemon.sources.tree import TOO_LARGE, Entry, Inbox, Left, NotNow, Sweep, natural
-from appliance.formats.signatures import format_of
+from appliance.formats.signatures import HEAD, format_of
 from appliance.system import files
 from appliance.system.faults import BoxTrouble, describe, ours
 
@@ -32,6 +32,9 @@ PAUSE_S = 5.0
 
 COPY = re.compile(r"\.stick-.*\.part", re.DOTALL)
 """Names in work/ of copies that have no number yet."""
+
+DIRECTORY = "dicomdir"
+"""The list of a stick's DICOM files, with the patients' names."""
 
 
 class Gone(Exception):
@@ -128,15 +131,19 @@ class Reader(threading.Thread):
                 continue  # results that a box gave it
             if stamp.size > self._host.largest:
                 self.not_released[TOO_LARGE] += 1
-            elif PICTURE.fullmatch(entry.name.casefold()) or self._begins_like_a_picture(entry, stamp):
+            elif self._is_picture(entry, stamp):
                 yield entry, stamp
             else:
                 self.not_released[kind_of(entry.name)] += 1
 
+    def _is_picture(self, entry: Entry, stamp: Stamp) -> bool:
+        name = entry.name.casefold()
+        return name != DIRECTORY and (PICTURE.fullmatch(name) is not None or self._begins_like_a_picture(entry, stamp))
+
     def _begins_like_a_picture(self, entry: Entry, stamp: Stamp) -> bool:
         try:
             with self._inbox.open(entry, stamp) as held:
-                return format_of(os.read(held.file, 16)) is not None
+                return format_of(os.read(held.file, HEAD)) is not None
         except (NotNow, Left, OSError):
             self._check_presence()
             return False
