@@ -208,7 +208,7 @@ def test_really_killed_and_then_stopped(home: Path) -> None:
         rig.drop(f"{index % 4}/{index}.jpg", f"jpeg {index}".encode())
 
     def results() -> int:
-        return sum(1 for name in rig.config.folders.out.rglob("[0-9]*.jpg"))
+        return sum(1 for _ in rig.config.folders.out.glob("E*/[0-9]*.jpg"))  # not into what a start clears away meanwhile
 
     for goal in (30, 80, 130):
         process = daemon_process(home)

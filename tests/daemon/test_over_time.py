@@ -312,6 +312,7 @@ def test_a_swapped_file_is_refused(make_rig: MakeRig) -> None:
     assert rig.redactor.calls == []
     assert rig.reason("E000001/0001")["code"] == "unreadable"
     assert (rig.config.folders.quarantine / "E000001/0001/original.jpg").is_symlink()
+    assert rig.reason("E000001/0001")["name"] == "a.jpg"
 
 
 def test_what_is_in_out_is_not_redacted_again_after_a_restart(make_rig: MakeRig, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -116,7 +116,8 @@ def test_a_broken_picture_goes_to_quarantine_at_once(port: Port) -> None:
     port.plug(1)
     (stick,) = port.read()
     assert (stick.done, stick.total) == (1, 1)
-    assert set(port.rig.files("quarantine")) == {"E000001/0001/cut.jpg", "E000001/0001/reason.json"}
+    assert set(port.rig.files("quarantine")) == {"E000001/0001/original.jpg", "E000001/0001/reason.json"}
+    assert port.rig.reason("E000001/0001")["name"] == "cut.jpg"
 
 
 def test_a_stick_seen_before_is_already_done(port: Port) -> None:
