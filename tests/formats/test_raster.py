@@ -387,3 +387,26 @@ def test_header_limits_come_before_decoding() -> None:
     head = struct.pack(">IIBBBBB", 60000, 60000, 8, 2, 0, 0, 0)
     with pytest.raises(BadFile, match=r"60000 x 60000 px, 3600\.0 Mpx"):
         open_picture(png._file([(b"IHDR", head)]), Limits())
+
+
+def test_pixels_without_a_palette_entry_are_refused() -> None:
+    """Where the offset cuts the palette off, a viewer makes up colours, and black would hide what the bytes hold."""
+    whole = encoded(in_mode("P"), "BMP")
+    few = np.asarray(in_mode("P4"))
+    for offset, entries in ((54, 256), (54 + 4 * 100, 256), (54 + 4 * 200, 50)):
+        cut = bytearray(whole)
+        struct.pack_into("<I", cut, 10, offset)
+        struct.pack_into("<I", cut, 46, entries)
+        with pytest.raises(BadFile, match=f"of a palette that has {min(entries, (offset - 54) // 4)}") as caught:
+            open_picture(bytes(cut), LIMITS)
+        assert caught.value.code == "damaged"
+    short = png._file(
+        [
+            *((b"IHDR", struct.pack(">IIBBBBB", 83, 61, 8, 3, 0, 0, 0)), (b"PLTE", bytes(9))),
+            *((b"IDAT", zlib.compress(b"".join(b"\x00" + row.tobytes() for row in few))), (b"IEND", b"")),
+        ]
+    )
+    tags = {256: (83,), 257: (61,), 258: (8,), 259: (1,), 262: (3,), 277: (1,), 278: (61,), 320: tuple(range(3 * 4))}
+    for data in (short, ifd.build("<", [(tags, [few.tobytes()])])):
+        with pytest.raises(BadFile, match="palette"):
+            open_picture(data, LIMITS)
