@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from appliance.errors import BadFile
 from appliance.formats.common import PROFILE_DROPPED, Limits, check_pixels, raster_memory
-from appliance.formats.raster import Codec, RasterPicture, Samples, Values, open_raster, pack, refuse_varying, unpack
+from appliance.formats.raster import Samples, Values, pack, refuse_varying, unpack
+from appliance.formats.raster_picture import Codec, RasterPicture, open_raster
 
 _HEADERS = (40, 52, 56, 108, 124)
 _BI_RGB, _BI_BITFIELDS = 0, 3
