@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from appliance.errors import BadFile
 from appliance.formats.common import PROFILE_DROPPED, Limits, check_pixels, raster_memory
-from appliance.formats.raster import Codec, RasterPicture, Samples, Values, open_raster, pack, refuse_varying, unpack
+from appliance.formats.raster import Samples, Values, pack, refuse_varying, unpack
+from appliance.formats.raster_picture import Codec, RasterPicture, open_raster
 
 _HEADERS = (40, 52, 56, 108, 124)
 _BI_RGB, _BI_BITFIELDS = 0, 3
@@ -53,20 +54,24 @@ def read(data: bytes, limits: Limits) -> tuple[list[Samples], tuple[str, ...]]:
         layout = (24,) if bits == 24 else (32, _fourth_byte(data, size, compression, pixels[..., 3]))
         return [Samples(np.ascontiguousarray(pixels[..., 2::-1]), 8, layout=layout)], notes
     values = np.ascontiguousarray(rows[:, :width] if bits == 8 else unpack(np.ascontiguousarray(rows), width, bits))
-    return [Samples(values, bits, _palette(data, size, min(entries or 2**bits, 2**bits), offset))], notes
+    palette, known = _palette(data, size, bits, min(entries or 2**bits, 2**bits), offset)
+    if (used := int(values.max())) >= known:
+        raise BadFile("damaged", f"the BMP's pixels use entry {used} of a palette that has {known}: it is cut off, or its offset is wrong")
+    return [Samples(values, bits, palette)], notes
 
 
 def _profile_size(data: bytes) -> int:
     return int.from_bytes(data[130:134], "little")
 
 
-def _palette(data: bytes, size: int, entries: int, offset: int) -> Values:
+def _palette(data: bytes, size: int, bits: int, entries: int, offset: int) -> tuple[Values, int]:
+    """(2**bits, 3) colours, and how many of them are in the file: what would be read beyond them are pixels."""
     start = _FILE_HEADER.size + size
-    known = np.frombuffer(data[start : min(start + 4 * entries, max(offset, start))], np.uint8)
-    palette = np.zeros((256, 4), np.uint8)
-    palette.ravel()[: known.size] = known
-    bits = _INFO_HEADER.unpack_from(data, _FILE_HEADER.size)[4]
-    return np.ascontiguousarray(palette[: 2**bits, 2::-1])
+    held = np.frombuffer(data[start : min(start + 4 * entries, max(offset, start))], np.uint8)
+    known = held[: held.size // 4 * 4].reshape(-1, 4)
+    palette = np.zeros((2**bits, 3), np.uint8)
+    palette[: len(known)] = known[:, 2::-1]
+    return palette, len(known)
 
 
 def _fourth_byte(data: bytes, size: int, compression: int, fourth: Values) -> int:

@@ -22,7 +22,8 @@ from PIL import Image, PngImagePlugin
 from appliance.errors import BadFile
 from appliance.formats import exif
 from appliance.formats.common import DECODER_ERRORS, PROFILE_DROPPED, Limits, check_pixels, raster_memory
-from appliance.formats.raster import TURNED, Codec, RasterPicture, Samples, Values, open_raster, refuse_varying
+from appliance.formats.raster import TURNED, Samples, Values, refuse_varying
+from appliance.formats.raster_picture import Codec, RasterPicture, open_raster
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _GREY, _RGB, _PALETTE, _GREY_ALPHA, _RGBA = 0, 2, 3, 4, 6

@@ -1,4 +1,4 @@
-"""Pictures made of plain samples: PNG, BMP and TIFF. A format brings a Codec; looking, masking and checking are the same for all.
+"""Pages of plain samples, as PNG, BMP and TIFF store them: how they look, and how they are blackened.
 
 Samples are kept as the file stores them (bit depth, palette indices, 16 bit), so that what is written outside a mask is what was
 read. Transparency is accepted only where it is the same everywhere, because text may hide in it from a detector that looks at
@@ -7,9 +7,7 @@ colours, and colours may hide under it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -17,8 +15,6 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from appliance.errors import BadFile
-from appliance.formats.common import Limits, check_request, matching
-from appliance.formats.reduce import reducer
 from appliance.types import Mask, Pixels
 
 Image.MAX_IMAGE_PIXELS = None  # Pillow's guard takes bytes for pixels here; check_pixels is ours, and comes first
@@ -41,7 +37,7 @@ class Samples:
 
     values : (height, width) grey or palette indices, or (height, width, channels): 2 grey and alpha, 3 RGB, 4 RGB and alpha
     bits : of each sample, 1, 2, 4, 8 or 16
-    palette : (entries, 3) uint8 or uint16, or None
+    palette : (entries, 3) uint8, or None
     inverted : grey where 0 is white
     layout : what else the format's writer keeps, such as TIFF's compression
     """
@@ -60,20 +56,6 @@ class Samples:
     def colours(self) -> int:
         """How many leading channels are colour; an alpha channel is the last."""
         return 1 if self.values.ndim == 2 else self.values.shape[2] - (self.values.shape[2] + 1) % 2
-
-
-@dataclass(frozen=True)
-class Codec:
-    """A format: read raises BadFile; write(read(x)) keeps every sample; is_clean says that a file holds nothing else.
-
-    weigh : bytes -> Picture.memory, from the headers; read : bytes -> pages, notes
-    """
-
-    name: str
-    weigh: Callable[[bytes, Limits], int]
-    read: Callable[[bytes, Limits], tuple[list[Samples], tuple[str, ...]]]
-    write: Callable[[Sequence[Samples]], bytes]
-    is_clean: Callable[[bytes], bool]
 
 
 def refuse_varying(alpha: NDArray[np.generic]) -> None:
@@ -137,25 +119,33 @@ def to_rgb(samples: Samples, span: tuple[int, int]) -> Pixels:
 
 
 def blacken(samples: Samples, mask: Mask) -> tuple[Samples, bool]:
-    """The page with covered samples black, and whether its palette had a black to offer. Unused palette entries become 0, unless
-    the palette is the ramp of greys, which tells nothing and without which a grey BMP would be taken for a coloured one."""
-    hidden, values = mask.to_pixels(), samples.values.copy()
+    """The page with covered samples black, and whether its palette had a black to offer. Of palette entries of one colour one is
+    used, because text may be written in the indices of colours that look the same. Unused entries become 0, unless the palette
+    is the ramp of greys, which tells nothing and without which a grey BMP would be taken for a coloured one."""
+    hidden = mask.to_pixels()
     if samples.palette is None:
+        values = samples.values.copy()
         colours = values if values.ndim == 2 else values[..., : samples.colours]
         colours[hidden] = 2**samples.bits - 1 if samples.inverted else 0
         return replace(samples, values=values), True
+    values = merged(samples.palette)[samples.values]
     index, palette = _black_entry(samples.palette, np.bincount(values[~hidden], minlength=256), samples.bits)
     values[hidden] = index
-    if not _is_grey_ramp(palette):
+    if not is_grey_ramp(palette):
         palette[np.bincount(values.ravel(), minlength=len(palette)) == 0] = 0
     return replace(samples, values=values, palette=palette), not palette[index].any()
 
 
-def _is_grey_ramp(palette: Values) -> bool:
+def merged(palette: Values) -> Values:
+    """(entries,) uint8: for each entry the first one of the same colour."""
+    _, first, group = np.unique(palette, axis=0, return_index=True, return_inverse=True)
+    return first[group.ravel()].astype(np.uint8)
+
+
+def is_grey_ramp(palette: Values) -> bool:
     """Whether the entries go in equal steps from black to white."""
     steps = len(palette) - 1
-    full = np.iinfo(palette.dtype).max
-    return steps > 0 and bool((palette.astype(np.int64) * steps == np.arange(steps + 1)[:, None] * full).all())
+    return steps > 0 and bool((palette.astype(np.int64) * steps == np.arange(steps + 1)[:, None] * 255).all())
 
 
 def _black_entry(old: Values, uses: NDArray[np.int64], bits: int) -> tuple[int, Values]:
@@ -173,124 +163,8 @@ def _black_entry(old: Values, uses: NDArray[np.int64], bits: int) -> tuple[int, 
         return int(free[0]), palette
     if len(palette) < 2**bits:
         return len(palette), np.concatenate([palette, np.zeros_like(palette[:1])])
-    return _darkest(palette), palette
+    return darkest(palette), palette
 
 
-def _darkest(palette: Values) -> int:
+def darkest(palette: Values) -> int:
     return int((palette.astype(np.int64) @ (299, 587, 114)).argmin())
-
-
-@dataclass(frozen=True, eq=False)
-class RasterPage:
-    """One page of samples."""
-
-    samples: Samples
-    cell: tuple[int, int] = CELL
-
-    @property
-    def size(self) -> tuple[int, int]:
-        return self.samples.size
-
-    @property
-    def renderings(self) -> int:
-        return len(self._spans)
-
-    @cached_property
-    def _spans(self) -> tuple[tuple[int, int], ...]:
-        return spans(self.samples)
-
-    def darkened(self, num: int) -> None:
-        """A smaller or larger picture mixes neighbouring pixels, so nothing can be said."""
-
-    def read(self, num: int, out: Pixels, rendering: int = 0) -> None:
-        """Reduce to num/8 into out, (ceil(height * num / 8), ceil(width * num / 8), 3), as formats.reduce does."""
-        check_request(self, num, out, rendering)
-        reducer().reduce(to_rgb(self.samples, self._spans[rendering]), num, out)
-
-
-class RasterPicture:
-    """A file of one or more pages of samples, decoded when they are first asked for."""
-
-    def __init__(self, codec: Codec, data: bytes, limits: Limits) -> None:
-        self.format = codec.name
-        self.memory = codec.weigh(data, limits)
-        self._codec, self._limits = codec, limits
-        self._data: bytes | None = data
-        self._remarks: tuple[str, ...] = ()
-
-    @cached_property
-    def _read(self) -> tuple[tuple[RasterPage, ...], tuple[str, ...]]:
-        if self._data is None:
-            raise ValueError("a file that was refused is read again")
-        data, self._data = self._data, None
-        pages, notes = self._codec.read(data, self._limits)
-        return tuple(RasterPage(samples) for samples in pages), notes
-
-    @property
-    def pages(self) -> tuple[RasterPage, ...]:
-        return self._read[0]
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        return self._read[1] + self._remarks
-
-    def rewrite(self, masks: Sequence[Mask]) -> bytes:
-        """The file, encoded anew, with covered cells black. Raises BadFile."""
-        done = [blacken(page.samples, mask) for page, mask in zip(self.pages, matching(masks, self.pages), strict=True)]
-        if not all(is_black for _, is_black in done) and NO_BLACK not in self.notes:
-            self._remarks += (NO_BLACK,)
-        return self._codec.write([samples for samples, _ in done])
-
-    def check(self, finished: bytes, masks: Sequence[Mask]) -> RasterPicture:
-        """Read the finished bytes back and compare every sample. Raises BadFile("not-faithful")."""
-        matching(masks, self.pages)
-        try:
-            again = open_raster(self._codec, finished, Limits(sum(page.size[0] * page.size[1] for page in self.pages)))
-            _ = again.pages
-        except BadFile as error:
-            raise BadFile("not-faithful", f"the finished file cannot be read: {error.reason}") from error
-        if len(again.pages) != len(self.pages):
-            raise BadFile("not-faithful", f"the finished file has {len(again.pages)} pages, its source {len(self.pages)}")
-        if not self._codec.is_clean(finished):
-            raise BadFile("not-faithful", "the finished file holds more than the picture: a chunk, a tag, or bytes between or after")
-        for before, after, mask in zip(self.pages, again.pages, masks, strict=True):
-            _compare(before.samples, after.samples, mask)
-        return again
-
-
-def open_raster(codec: Codec, data: bytes, limits: Limits) -> RasterPicture:
-    """Raises BadFile."""
-    return RasterPicture(codec, data, limits)
-
-
-def _compare(before: Samples, after: Samples, mask: Mask) -> None:
-    """Raises BadFile("not-faithful") unless `after` is `before` with the mask's cells black."""
-    if _shape(before) != _shape(after):
-        raise BadFile("not-faithful", "the finished file has another size, bit depth or mode")
-    hidden, outside_same = mask.to_pixels(), after.values.copy()
-    outside_same[hidden] = before.values[hidden]
-    if not np.array_equal(outside_same, before.values):
-        raise BadFile("not-faithful", "a pixel outside the mask has changed")
-    covered = after.values[hidden]
-    if before.palette is None or after.palette is None:
-        if covered.ndim == 2:
-            if (covered[:, after.colours :] != before.values[hidden][:, after.colours :]).any():
-                raise BadFile("not-faithful", "the alpha channel has changed")
-            covered = covered[:, : after.colours]
-        if (covered != (2**after.bits - 1 if after.inverted else 0)).any():
-            raise BadFile("not-faithful", "a pixel under the mask is not black")
-        return
-    used = np.bincount(after.values.ravel(), minlength=len(after.palette)) > 0
-    outside = np.unique(after.values[~hidden])
-    unused_said = after.palette[~used].any() and not _is_grey_ramp(after.palette)
-    if unused_said or (outside.size and (after.palette[outside] != before.palette[outside]).any()):
-        raise BadFile("not-faithful", "the palette has changed or holds colours that are not used")
-    if covered.size and (covered != covered[0]).any():
-        raise BadFile("not-faithful", "the pixels under the mask differ")
-    if covered.size and after.palette[covered[0]].any() and covered[0] != _darkest(after.palette):
-        raise BadFile("not-faithful", "a pixel under the mask is not black")
-
-
-def _shape(samples: Samples) -> tuple[object, ...]:
-    palette = None if samples.palette is None else samples.palette.dtype
-    return samples.values.shape, samples.values.dtype, samples.bits, palette, samples.inverted, samples.layout

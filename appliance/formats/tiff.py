@@ -23,7 +23,8 @@ from appliance.errors import BadFile
 from appliance.formats import exif, ifd
 from appliance.formats.common import DECODER_ERRORS, PROFILE_DROPPED, Limits, check_pixels, raster_memory
 from appliance.formats.ifd import Directory
-from appliance.formats.raster import TURNED, Codec, RasterPicture, Samples, Values, open_raster, pack, refuse_varying, unpack
+from appliance.formats.raster import TURNED, Samples, Values, pack, refuse_varying, unpack
+from appliance.formats.raster_picture import Codec, RasterPicture, open_raster
 
 _RAW, _LZW, _JPEG, _DEFLATE, _OLD_DEFLATE, _PACKBITS = 1, 5, 7, 8, 32946, 32773
 _KEPT = (_RAW, _LZW, _DEFLATE, _PACKBITS)
@@ -36,6 +37,7 @@ _WRITTEN = {
     *(ifd.STRIP_COUNTS, ifd.PREDICTOR, ifd.COLOR_MAP, ifd.EXTRA),
 }
 THUMBNAIL_DROPPED = "reduced copy of a page dropped"
+PALETTE_ROUNDED = "palette rounded to the 8 bits that screens show"
 JPEG_UNPACKED = "JPEG inside the TIFF written as deflate, so that no pixel changes"
 
 
@@ -52,6 +54,7 @@ def read(data: bytes, limits: Limits) -> tuple[list[Samples], tuple[str, ...]]:
         (THUMBNAIL_DROPPED, len(pages) < len(every)),
         (PROFILE_DROPPED, any(page.has_profile for page in pages)),
         (TURNED, any(_orientation(page) != exif.UPRIGHT for page in pages)),
+        (PALETTE_ROUNDED, any(_is_rounded(page) for page in pages)),
         (JPEG_UNPACKED, any(page.one(ifd.COMPRESSION, _RAW) == _JPEG for page in pages)),
     )
     return [_samples(order, page) for page in pages], tuple(text for text, applies in remarks if applies)
@@ -102,10 +105,23 @@ def _samples(order: str, page: Directory) -> Samples:
         colours = page.tags.get(ifd.COLOR_MAP, ())
         if len(colours) != 3 * 2**bits:
             raise BadFile("damaged", f"the TIFF's palette has {len(colours)} numbers, {3 * 2**bits} are needed")
-        palette = np.ascontiguousarray(np.array(colours).astype(np.uint16).reshape(3, -1).T)
+        palette = np.ascontiguousarray(_screen_colours(np.array(colours)).reshape(3, -1).T)
     upright: Values = np.ascontiguousarray(exif.upright(values, _orientation(page)))
     layout = compression if compression in _KEPT else _DEFLATE
     return Samples(upright, bits, palette, photometric == _WHITE_IS_ZERO, (layout,))
+
+
+def _screen_colours(colours: NDArray[np.int64]) -> Values:
+    """A palette's 16 bits as the 8 that every viewer shows: the upper ones; or the lower ones, of old writers that filled no others.
+    What text the rest may hold cannot be shown, and is not kept."""
+    return (colours >> 8 if colours.max() > 255 else colours).astype(np.uint8)
+
+
+def _is_rounded(page: Directory) -> bool:
+    """Whether the palette says more than its screen colours, which writers make 16 bits of in two ways."""
+    if page.one(ifd.PHOTOMETRIC, -1) != _PALETTE or not (colours := np.array(page.tags.get(ifd.COLOR_MAP, ()))).size:
+        return False
+    return bool(colours.max() > 255 and (colours & 255).any() and (colours & 255 != colours >> 8).any())
 
 
 def _geometry(page: Directory) -> tuple[int, int, int]:
@@ -193,7 +209,7 @@ def _page(page: Samples) -> tuple[ifd.Tags, Sequence[bytes]]:
         **{ifd.PHOTOMETRIC: (photometric,), ifd.CHANNELS: (channels,), ifd.ROWS_PER_STRIP: (high,)},
         **({ifd.PREDICTOR: (_HORIZONTAL,)} if differs else {}),
         **({ifd.EXTRA: (2,)} if channels in (2, 4) else {}),
-        **({} if page.palette is None else {ifd.COLOR_MAP: tuple(page.palette.T.ravel().tolist())}),
+        **({} if page.palette is None else {ifd.COLOR_MAP: tuple((page.palette.T.astype(int) * 257).ravel().tolist())}),
     }
     return tags, strips
 

@@ -105,6 +105,9 @@ REASONS: Mapping[str, str] = {
     "the BMP has a header of {size} bytes, Windows headers of 40 to 124 are handled": (
         "das BMP hat einen Kopf von {size} Byte; die Box kennt Windows-Köpfe von 40 bis 124"
     ),
+    "the BMP's pixels use entry {used} of a palette that has {known}: it is cut off, or its offset is wrong": (
+        "die Bildpunkte des BMP benutzen Eintrag {used} einer Palette, die {known} hat: Sie ist abgeschnitten, oder ihr Ort ist falsch"
+    ),
     "the BMP has an unusual order of colours; blue, green, red is handled": (
         "das BMP hat eine ungewöhnliche Farbfolge; die Box kennt Blau, Grün, Rot"
     ),

@@ -15,7 +15,8 @@ from PIL import Image, PngImagePlugin
 from appliance.errors import BadFile
 from appliance.formats import bmp, ifd, open_picture, png, tiff
 from appliance.formats.common import PROFILE_DROPPED, Limits
-from appliance.formats.raster import NO_BLACK, TURNED, RasterPicture, pack, unpack
+from appliance.formats.raster import NO_BLACK, TURNED, Samples, pack, unpack
+from appliance.formats.raster_picture import RasterPicture
 from appliance.types import Mask, ceil_eighths
 
 COMPRESSIONS = ("raw", "tiff_lzw", "tiff_adobe_deflate", "packbits")
@@ -265,16 +266,47 @@ def test_16_bit_pictures_are_also_shown_without_their_brightest() -> None:
     assert all(open_picture(FILES[name](), LIMITS).pages[0].renderings == 1 for name in ("png 1", "png LA", "png P", "bmp RGB", "raw L"))
 
 
-def test_a_tiff_palette_that_uses_only_the_low_byte_is_seen() -> None:
+def test_a_tiff_palette_is_what_screens_show_of_it() -> None:
+    """The upper 8 bits; of old writers, which filled the lower ones alone, those. Else text could be written in what no one sees."""
     rows = (np.arange(61 * 83).reshape(61, 83) % 256).astype(np.uint8)
-    colours = np.arange(256) * np.array([[1], [1], [1]])  # 0..255 of 65535, as old writers did
-    colours[:, 255] = 65535
-    tags = {256: (83,), 257: (61,), 258: (8,), 259: (1,), 262: (3,), 277: (1,), 278: (61,), 320: tuple(colours.ravel().tolist())}
-    picture, _, _ = redone(ifd.build("<", [(tags, [rows.tobytes()])]))
-    out = np.zeros((61, 83, 3), np.uint8)
-    assert picture.pages[0].renderings == 3
-    picture.pages[0].read(8, out, 1)
-    assert abs(out[..., 0] - rows.astype(int)).max() <= 6
+    low = np.arange(256) * np.ones((3, 1), int)
+    for colours, screen, notes in (
+        *((low, low, ()), (low * 257, low, ()), (low << 8, low, ())),
+        ((low // 4 << 8) + low, low // 4, (tiff.PALETTE_ROUNDED,)),
+    ):
+        tags = {256: (83,), 257: (61,), 258: (8,), 259: (1,), 262: (3,), 277: (1,), 278: (61,), 320: tuple(colours.ravel().tolist())}
+        picture, finished, (mask,) = redone(ifd.build("<", [(tags, [rows.tobytes()])]))
+        out = np.zeros((61, 83, 3), np.uint8)
+        picture.pages[0].read(8, out)
+        np.testing.assert_array_equal(out[..., 0], screen[0][rows])
+        assert picture.pages[0].renderings == 1 and picture.notes == notes
+        (again,), _ = tiff.read(finished, LIMITS)
+        np.testing.assert_array_equal(again.palette[again.values][~mask.to_pixels()], out[~mask.to_pixels()])
+        assert set(ifd.read(finished)[1][0].tags[320]) <= {257 * level for level in range(256)}
+
+
+@pytest.mark.parametrize("kind", ["PNG", "BMP", "TIFF"])
+def test_text_in_the_indices_of_equal_colours_does_not_survive(kind: str) -> None:
+    shown = np.arange(61 * 83).reshape(61, 83) % 64
+    written = np.zeros_like(shown)
+    written[20:40, 20:60] = 1  # what a viewer with another palette would show
+    image = Image.fromarray((shown + 64 * written).astype(np.uint8))
+    image.putpalette(np.tile(np.arange(64)[:, None] * (4, 2, 1), (4, 1)).astype(np.uint8).tobytes())
+    data = encoded(image, kind)
+    picture, finished, (mask,) = redone(data)
+    outside = ~mask.to_pixels()
+    codec = {"png": png.CODEC, "bmp": bmp.CODEC, "tiff": tiff.CODEC}[picture.format]
+    (again,), _ = codec.read(finished, LIMITS)
+    np.testing.assert_array_equal(again.values[outside], shown[outside])
+    np.testing.assert_array_equal(pixels_of(finished)[outside], pixels_of(data)[outside])
+    colours = np.concatenate([again.palette[:64], again.palette[:64], again.palette[128:]])
+    twins = Samples(again.values.copy(), 8, colours, layout=again.layout)
+    twins.values[outside & (written == 1)] += 64
+    with pytest.raises(BadFile, match="outside the mask has changed"):
+        picture.check(codec.write([twins]), [mask])
+    unmerged = Samples(np.where(outside, again.values, 64).astype(np.uint8), 8, again.palette, layout=again.layout)
+    with pytest.raises(BadFile, match="the palette has changed"):
+        picture.check(codec.write([unmerged]), [mask])
 
 
 @pytest.mark.parametrize("levels", [256, 40])
@@ -387,3 +419,26 @@ def test_header_limits_come_before_decoding() -> None:
     head = struct.pack(">IIBBBBB", 60000, 60000, 8, 2, 0, 0, 0)
     with pytest.raises(BadFile, match=r"60000 x 60000 px, 3600\.0 Mpx"):
         open_picture(png._file([(b"IHDR", head)]), Limits())
+
+
+def test_pixels_without_a_palette_entry_are_refused() -> None:
+    """Where the offset cuts the palette off, a viewer makes up colours, and black would hide what the bytes hold."""
+    whole = encoded(in_mode("P"), "BMP")
+    few = np.asarray(in_mode("P4"))
+    for offset, entries in ((54, 256), (54 + 4 * 100, 256), (54 + 4 * 200, 50)):
+        cut = bytearray(whole)
+        struct.pack_into("<I", cut, 10, offset)
+        struct.pack_into("<I", cut, 46, entries)
+        with pytest.raises(BadFile, match=f"of a palette that has {min(entries, (offset - 54) // 4)}") as caught:
+            open_picture(bytes(cut), LIMITS)
+        assert caught.value.code == "damaged"
+    short = png._file(
+        [
+            *((b"IHDR", struct.pack(">IIBBBBB", 83, 61, 8, 3, 0, 0, 0)), (b"PLTE", bytes(9))),
+            *((b"IDAT", zlib.compress(b"".join(b"\x00" + row.tobytes() for row in few))), (b"IEND", b"")),
+        ]
+    )
+    tags = {256: (83,), 257: (61,), 258: (8,), 259: (1,), 262: (3,), 277: (1,), 278: (61,), 320: tuple(range(3 * 4))}
+    for data in (short, ifd.build("<", [(tags, [few.tobytes()])])):
+        with pytest.raises(BadFile, match="palette"):
+            open_picture(data, LIMITS)
