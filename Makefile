@@ -51,7 +51,7 @@ bundle:
 bench: $(BENCH_VENV)/.bench
 	mkdir -p bench
 	$(BENCH_VENV)/bin/anonbox bench throughput --plot bench/throughput.png
-	$(BENCH_VENV)/bin/anonbox bench ladder --plot bench/ladder.png
+	$(BENCH_VENV)/bin/python -m engines.bench --plot bench/ladder.png
 
 setup: $(VENV)/.box
 

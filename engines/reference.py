@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from appliance import reference
+from appliance.engine import reference
 from appliance.engine.model import WEIGHTS, load_model
 from appliance.types import Cells, Mode
 

@@ -1,4 +1,4 @@
-"""The house's import rules (design.md): imports go one way, and heavy libraries stay in their one file, opened late."""
+"""The house's import rules (architecture document): imports go one way, and heavy libraries stay in their one file, opened late."""
 
 from __future__ import annotations
 
@@ -13,50 +13,49 @@ import pytest
 ROOT = Path(__file__).parents[1]
 FILES = sorted((ROOT / "appliance").rglob("*.py"))
 
-BASE = {"types", "errors", "config", "signatures", "pulse"}
+BASE = {"types", "errors", "config"}
 MAY_IMPORT = {
     "types": set(),
     "errors": set(),
-    "signatures": set(),
-    "pulse": set(),
     "config": {"types", "errors"},
+    "system": {"types", "errors"},
     "formats": BASE,
     "detect": BASE,
-    "engine": BASE,
-    "status": {"types"},  # the snapshot; the page stands on it alone
-    "redactor": BASE | {"formats", "detect", "engine"},
-    "results": set(),  # runs as root: stands alone
-    "intake": BASE | {"redactor", "status", "results"},
-    "batch": BASE | {"redactor"},
-    "doctor": BASE | {"redactor", "formats", "intake", "status"},
-    "reference": BASE,
-    "prepare": BASE | {"intake", "status"},
-    "rehearsal": BASE | {"redactor", "reference"},
-    "selftest": BASE | {"redactor", "engine", "status", "intake", "reference", "formats", "prepare", "rehearsal"},
-    "bench": BASE | {"formats", "detect", "engine", "redactor", "intake"},
-    "cli": BASE | {"bench", "intake", "redactor", "status", "batch", "doctor", "prepare", "selftest", "engine", "update", "mounts"},
-    "update": BASE,
-    "mounts": BASE,
+    "engine": BASE | {"system"},
+    "status": {"types", "system"},  # the contract between the processes
+    "web": BASE | {"status", "system"},
+    "signals": BASE | {"status", "system"},
+    "redactor": BASE | {"formats", "detect", "engine", "system"},
+    "daemon": BASE | {"redactor", "status", "system", "formats"},
+    "checks": BASE | {"daemon", "redactor", "engine", "formats", "status", "system"},
+    "bench": BASE | {"daemon", "redactor", "engine", "detect", "formats"},
+    "install": BASE,
+    "cli": BASE | {"bench", "checks", "daemon", "engine", "install", "redactor", "signals", "status", "system", "web"},
     "__main__": {"cli"},
     "__init__": set(),
 }
 ONE_HOME = {
-    "openvino": {"engine/openvino.py", "bench/steps.py"},
+    "openvino": {"engine/openvino.py"},
     "tensorrt": {"engine/bridge.py"},
     "pycuda": {"engine/cuda.py"},
     "jetson_utils": {"formats/reduce.py"},
-    "flask": {"status/page.py"},
-    "waitress": {"status/server.py"},
-    "prometheus_client": {"status/metrics.py"},
-    "watchfiles": {"intake/watch.py"},
-    "systemd": {"intake/notify.py"},
-    "PIL": {"formats", "redactor/warmup.py", "batch.py", "detect/rbox.py", "reference.py", "rehearsal.py", "bench/frames.py"},
-    "torch": {"bench/steps.py"},
-    "engines": {"cli/plans.py", "bench/steps.py"},  # the builder, by hand; the study's network, to be timed
-    "cv2": {"bench/steps.py"},
-    "shapely": {"bench/steps.py"},
+    "flask": {"web/page.py"},
+    "waitress": {"web/server.py"},
+    "prometheus_client": {"web/metrics.py"},
+    "watchfiles": {"system/watch.py"},
+    "systemd": {"system/systemd.py"},
+    "PIL": {
+        "formats",
+        "redactor/warmup.py",
+        "redactor/batch.py",
+        "detect/rbox.py",
+        "engine/reference.py",
+        "checks/rehearsal.py",
+        "bench/frames.py",
+    },
+    "torch": set(),
+    "engines": set(),  # the laboratory stands on the product, never the other way round
     "matplotlib": {"bench/plots.py"},
-    "rapidocr_onnxruntime": {"bench/others.py"},
 }
 
 
@@ -91,20 +90,20 @@ def test_a_library_has_one_home(library: str) -> None:
     assert not strangers
 
 
-@pytest.mark.parametrize("path", [path for path in FILES if part(path) == "intake"], ids=lambda path: path.name)
+@pytest.mark.parametrize("path", [path for path in FILES if part(path) == "daemon"], ids=lambda path: path.name)
 def test_the_daemon_knows_the_redactor_only_by_its_protocol(path: Path) -> None:
     allowed = {"appliance.redactor", "appliance.redactor.Redactor", "appliance.status"}
     foreign = {name for name in imports(path) if name.startswith(("appliance.redactor", "appliance.status"))}
-    values = tuple(f"appliance.status.{module}" for module in ("snapshot", "silhouette", "health", "clock"))
+    values = tuple(f"appliance.status.{module}" for module in ("snapshot", "silhouette", "journald"))
     assert all(name in allowed or name.startswith(values) for name in foreign)
 
 
 @pytest.mark.parametrize(
     ("module", "absent"),
     [
-        ("appliance.intake.daemon", {"PIL", "openvino", "flask", "appliance.formats", "numpy.random"}),
-        ("appliance.status.page", {"PIL", "openvino", "sqlite3", "appliance.formats", "appliance.intake"}),
-        ("appliance.cli", {"PIL", "openvino", "flask", "sqlite3", "appliance.intake"}),
+        ("appliance.daemon.loop", {"PIL", "openvino", "flask", "appliance.formats.jpeg", "appliance.formats.raster", "numpy.random"}),
+        ("appliance.web.page", {"PIL", "openvino", "sqlite3", "appliance.formats", "appliance.daemon"}),
+        ("appliance.cli", {"PIL", "openvino", "flask", "sqlite3", "appliance.daemon"}),
         ("appliance.redactor.process", {"flask", "sqlite3", "watchfiles"}),
     ],
 )

@@ -25,9 +25,9 @@ from typing import Any
 from appliance import config
 from appliance.bench.copies import copies_per_image
 from appliance.bench.frames import drawn_files
+from appliance.daemon.loop import Daemon
 from appliance.errors import AnonBoxError
 from appliance.formats import turbo
-from appliance.intake.daemon import Daemon
 from appliance.redactor.client import RedactorProcess
 from appliance.types import EngineInfo, Report
 
@@ -205,7 +205,7 @@ def _quiet_log() -> Iterator[logging.Logger]:
     package = logging.getLogger("appliance")
     level, package.level, package.propagate = package.level, logging.INFO, False
     try:
-        yield logging.getLogger("appliance.intake.lane")
+        yield logging.getLogger("appliance.daemon.lane")
     finally:
         package.level, package.propagate = level, True
 

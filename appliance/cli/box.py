@@ -27,10 +27,11 @@ from appliance.errors import AnonBoxError, BadConfig, why_not
 @click.option("--page/--no-page", "with_page", default=False, help="Start the status page too, as a process of its own.")
 def run(config_path: Path | None, box: Path | None, with_page: bool) -> None:
     """Watch the drop folder and redact what arrives, until SIGTERM. SIGHUP rereads the configuration."""
-    from appliance.intake import attention
-    from appliance.intake.start import run_box
-    from appliance.prepare import Announcer, ensure_plans
+    from appliance.daemon.announcer import Announcer
+    from appliance.daemon.start import run_box
+    from appliance.engine.ensure import ensure_plans
     from appliance.redactor.client import RedactorProcess
+    from appliance.status import journald
 
     signal.signal(signal.SIGTERM, _leave)  # until run_box knows better: a first start may compile for minutes
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
@@ -38,7 +39,7 @@ def run(config_path: Path | None, box: Path | None, with_page: bool) -> None:
     try:
         config = reload()
     except BadConfig as error:  # page and signals see it by themselves
-        attention.tell("Needs attention", why_not(error))
+        journald.tell("Needs attention", why_not(error))
         raise
     logging.basicConfig(format=log_format(), level=logging.INFO)
     with ExitStack() as undo:

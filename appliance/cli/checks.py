@@ -21,7 +21,7 @@ from appliance.config import document, load
 @click.option("--config-example", is_flag=True, help="Print the configuration with every key, its default and its meaning; check nothing.")
 def doctor(config_path: Path | None, box: Path | None, as_json: bool, config_example: bool) -> None:
     """Say what this machine has and lacks, and what to do. Exit code 1 when something keeps the box from working."""
-    from appliance.doctor import examine
+    from appliance.checks.doctor import examine
 
     if config_example:
         click.echo(document())
@@ -47,7 +47,7 @@ def selftest(config_path: Path | None, box: Path | None, as_json: bool) -> None:
 
     Takes half a minute, on a new GPU minutes more. Run it as the user the box runs as. The report holds no picture and no patient data.
     """
-    from appliance.selftest import SelfTest
+    from appliance.checks.selftest import SelfTest
 
     config = load(config_path, box=box)
     cache = plans_folder(config) if os.access(config.folders.state, os.W_OK) else cache_folder(config)

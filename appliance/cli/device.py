@@ -19,7 +19,7 @@ def update(bundle: Path) -> None:
     The bundle must be whole and signed by one of /etc/anonbox/update-signers. The new version is tested before it runs; when it does not
     start, the one before goes on. Exit code 0 when the new version runs.
     """
-    from appliance.update import update as install
+    from appliance.install.update import update as install
 
     sys.exit(install(bundle))
 
@@ -34,14 +34,14 @@ def shares(config_path: Path | None, into: Path | None) -> None:
     /etc/credstore.encrypted/anonbox-share-in (systemd-creds encrypt --name=share), or readable by root alone in
     /etc/credstore; likewise -out. Prints the names of the automount units.
     """
-    from appliance import mounts
+    from appliance.install import share_units
 
-    units = mounts.units(load(config_path).shares)
+    units = share_units.units(load(config_path).shares)
     if into is None:
         for name, text in units.items():
             click.echo(f"# {name}\n{text}")
         return
-    mounts.replace_units(into, units)
+    share_units.replace_units(into, units)
     for name in units:
         if name.endswith(".automount"):
             click.echo(name)

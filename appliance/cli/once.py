@@ -29,8 +29,8 @@ from appliance.errors import BadFile
 @click.option("--json", "as_json", is_flag=True, help="Print what was done as JSON.")
 def redact(inputs: Sequence[Path], out: Path, masks: Path | None, mode: Any, config_path: Path | None, as_json: bool) -> None:
     """Redact INPUTS, files or folders, once. Exit code 1 when any file was refused."""
-    from appliance import batch
-    from appliance.prepare import ensure_plans
+    from appliance.engine.ensure import ensure_plans
+    from appliance.redactor import batch
     from appliance.redactor.client import RedactorProcess
 
     config = load(config_path)

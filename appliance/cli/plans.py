@@ -32,8 +32,8 @@ def build(config_path: Path | None, box: Path | None, mode: Any, force: bool) ->
     `anonbox run` does the same at its first start. Run it as the user the box runs as: plans belong to whoever built them.
     """
     from appliance.engine import EngineOptions
+    from appliance.engine.build import choose
     from appliance.engine.model import load_model
-    from engines.build import choose
 
     config = load(config_path, box=box)
     model = load_model(mode or config.detect.mode)
@@ -54,7 +54,7 @@ def build(config_path: Path | None, box: Path | None, mode: Any, force: bool) ->
 @engine_mode
 def info(config_path: Path | None, box: Path | None, mode: Any) -> None:
     """Say what is here to build with and from, what was chosen, and why, as JSON. Exit code 1 when no plan fits this device."""
-    from engines.build import describe
+    from appliance.engine.build import describe
 
     config = load(config_path, box=box)
     facts = describe(mode or config.detect.mode, plans_folder(config), config.engine.precision)

@@ -18,7 +18,7 @@ from appliance.config import Config, Page, salvage
 from appliance.errors import BadConfig, why_not
 
 if TYPE_CHECKING:
-    from appliance.status.server import Serving
+    from appliance.web.server import Serving
 
 SHORTEST_PIN = 6
 
@@ -29,7 +29,7 @@ SHORTEST_PIN = 6
 @click.option("--until-stdin-closes", is_flag=True, hidden=True)
 def page(config_path: Path | None, box: Path | None, until_stdin_closes: bool) -> None:
     """Serve the status page, by default on http://127.0.0.1:8080. With a wrong configuration it says so, and nothing else."""
-    from appliance.status.server import serve
+    from appliance.web.server import serve
 
     config, serving = _to_serve(config_path, box)
     if until_stdin_closes:
@@ -53,7 +53,7 @@ def _follow_stdin() -> None:
 
 def _to_serve(config_path: Path | None, box: Path | None) -> tuple[Config, Serving]:
     """The configuration as far as it is right, and what the page's server needs to know."""
-    from appliance.status.server import Serving
+    from appliance.web.server import Serving
 
     config, wrong = salvage(config_path, box=box)
     try:
@@ -68,7 +68,7 @@ def _to_serve(config_path: Path | None, box: Path | None) -> tuple[Config, Servi
 
 def _serving(page: Page) -> Serving:
     """What the page's server needs to know. Raises BadConfig when PIN or certificate cannot be used."""
-    from appliance.status.server import Serving, tls_context
+    from appliance.web.server import Serving, tls_context
 
     pin = ""
     if page.pin_file:
@@ -95,7 +95,7 @@ def _names(page: Page) -> tuple[str, ...]:
 @click.option("--note", type=click.Path(path_type=Path), help="File that the state is written into when a message about it is due.")
 def signal_(config_path: Path | None, box: Path | None, note: Path | None) -> None:
     """Show the state by LED and sound, as [signal] says, until SIGTERM."""
-    from appliance.status.signals import Signals, find_led
+    from appliance.signals.led_and_sound import Signals, find_led
 
     config, wrong = salvage(config_path, box=box)
     logging.basicConfig(format=log_format(), level=logging.INFO)
@@ -122,7 +122,7 @@ def message(config_path: Path | None, note: Path) -> None:
     A setting that is wrong is passed over. Exit code 1 when a way failed. Secrets are the service's credential: lines username=, password=
     (e-mail), token=, url= (webhook).
     """
-    from appliance.status.messages import Route, read_secrets, send
+    from appliance.signals.messages import Route, read_secrets, send
 
     how = salvage(config_path)[0].signal
     folder = os.environ.get("CREDENTIALS_DIRECTORY")

@@ -2,7 +2,7 @@
 
 A plan runs only with the very TensorRT that built it, on that kind of GPU; and deserialising one is running code. So a plan is kept
 under a key of all that it depends on, in a folder that only its owner may write, with its digest beside it; what does not match in
-every respect is not there. `engines.build` writes, `engine.tensorrt` reads.
+every respect is not there. `appliance.engine.build` writes, `engine.tensorrt` reads.
 """
 
 from __future__ import annotations

@@ -35,7 +35,7 @@ CLOSED = DeviceLost("TensorRT run", "the engine is closed")
 
 
 def open_engine(options: EngineOptions) -> TensorRtEngine:
-    """Load the plan that was built for this device (engines.build builds it). Raises BadConfig when there is none, DeviceLost."""
+    """Load the plan that was built for this device (appliance.engine.build builds it). Raises BadConfig when there is none, DeviceLost."""
     return TensorRtEngine(options)
 
 

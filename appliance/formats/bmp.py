@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from appliance.errors import BadFile
 from appliance.formats.common import PROFILE_DROPPED, Limits, check_pixels
-from appliance.formats.raster import Codec, Samples, Values, pack, refuse_varying, unpack
+from appliance.formats.raster import Codec, RasterPicture, Samples, Values, open_raster, pack, refuse_varying, unpack
 
 _HEADERS = (40, 52, 56, 108, 124)
 _BI_RGB, _BI_BITFIELDS = 0, 3
@@ -115,3 +115,8 @@ def is_clean(data: bytes) -> bool:
 
 
 CODEC = Codec("bmp", read, write, is_clean)
+
+
+def open_file(data: bytes, limits: Limits) -> RasterPicture:
+    """Raises BadFile."""
+    return open_raster(CODEC, data, limits)

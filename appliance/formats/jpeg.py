@@ -57,7 +57,7 @@ TURNED_LOSSLESSLY = "orientation applied without loss"
 TURNED_BY_PIXELS = "orientation applied by pixels: the picture was encoded anew at the highest fidelity"
 
 
-def open_jpeg(data: bytes, limits: Limits) -> JpegPicture:
+def open_file(data: bytes, limits: Limits) -> JpegPicture:
     """Check and clean a JPEG, turn it upright. Raises BadFile."""
     parsed = markers.parse(data)
     check_pixels([(parsed.height, parsed.width)], limits)

@@ -22,7 +22,7 @@ from PIL import Image, PngImagePlugin
 from appliance.errors import BadFile
 from appliance.formats import exif
 from appliance.formats.common import DECODER_ERRORS, PROFILE_DROPPED, Limits, check_pixels
-from appliance.formats.raster import TURNED, Codec, Samples, Values, refuse_varying
+from appliance.formats.raster import TURNED, Codec, RasterPicture, Samples, Values, open_raster, refuse_varying
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _GREY, _RGB, _PALETTE, _GREY_ALPHA, _RGBA = 0, 2, 3, 4, 6
@@ -220,3 +220,8 @@ def is_clean(data: bytes) -> bool:
 
 
 CODEC = Codec("png", read, write, is_clean)
+
+
+def open_file(data: bytes, limits: Limits) -> RasterPicture:
+    """Raises BadFile."""
+    return open_raster(CODEC, data, limits)

@@ -23,7 +23,7 @@ from appliance.errors import BadFile
 from appliance.formats import exif, ifd
 from appliance.formats.common import DECODER_ERRORS, PROFILE_DROPPED, Limits, check_pixels
 from appliance.formats.ifd import Directory
-from appliance.formats.raster import TURNED, Codec, Samples, Values, pack, refuse_varying, unpack
+from appliance.formats.raster import TURNED, Codec, RasterPicture, Samples, Values, open_raster, pack, refuse_varying, unpack
 
 _RAW, _LZW, _JPEG, _DEFLATE, _OLD_DEFLATE, _PACKBITS = 1, 5, 7, 8, 32946, 32773
 _KEPT = (_RAW, _LZW, _DEFLATE, _PACKBITS)
@@ -217,3 +217,8 @@ def is_clean(data: bytes) -> bool:
 
 
 CODEC = Codec("tiff", read, write, is_clean)
+
+
+def open_file(data: bytes, limits: Limits) -> RasterPicture:
+    """Raises BadFile."""
+    return open_raster(CODEC, data, limits)

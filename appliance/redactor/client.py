@@ -20,8 +20,8 @@ from typing import Any
 
 from appliance.config import Config
 from appliance.errors import BadConfig, BadFile, DeviceLost, RedactorDown
-from appliance.pulse import SAID_EVERY_S, Pulse, cpu_s
 from appliance.redactor import wire
+from appliance.system.liveness import SAID_EVERY_S, Pulse, cpu_s
 from appliance.types import EngineInfo, Report
 
 log = logging.getLogger("anonbox.redactor")

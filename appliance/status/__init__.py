@@ -1,1 +1,1 @@
-"""How the box is doing: a snapshot the daemon writes, and the page that shows it."""
+"""The contract between the processes: the snapshot the daemon writes and all others read, and its states."""

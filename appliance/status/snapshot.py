@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 import appliance
-from appliance.status.health import Health
 from appliance.status.silhouette import Silhouette
+from appliance.system.health import Health
 from appliance.types import EngineInfo
 
 State = Literal["Starting", "Ready", "Working", "Safe to remove", "Waiting for space", "Waiting for share", "Needs attention", "Stopped"]

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance import results
+from appliance.daemon.sinks import stick_writer
 
 READ_ONLY = "ro,noload,nosuid,nodev,noexec"
 
@@ -21,7 +21,7 @@ def run(*command: str | Path) -> str:
 
 
 @pytest.fixture
-def places(tmp_path: Path) -> Iterator[results.Places]:
+def places(tmp_path: Path) -> Iterator[stick_writer.Places]:
     """A stick of 8 MiB, mounted as the box mounts it."""
     if os.geteuid() != 0 or not all(map(shutil.which, ("losetup", "mkfs.ext4"))):
         pytest.skip("not root, or no losetup or mkfs.ext4")
@@ -42,7 +42,7 @@ def places(tmp_path: Path) -> Iterator[results.Places]:
         try:
             for folder in ("requests", "out/E000001", "outcomes"):
                 (tmp_path / folder).mkdir(parents=True)
-            yield results.Places(tmp_path / "requests", tmp_path / "out", tmp_path / "usb", tmp_path / "outcomes")
+            yield stick_writer.Places(tmp_path / "requests", tmp_path / "out", tmp_path / "usb", tmp_path / "outcomes")
         finally:
             run("umount", point)
     finally:
@@ -55,7 +55,7 @@ def options(point: Path) -> set[str]:
 
 
 def test_what_is_no_request_is_dropped_and_the_others_are_answered(tmp_path: Path) -> None:
-    places = results.Places(tmp_path / "requests", tmp_path / "out", tmp_path / "usb", tmp_path / "outcomes")
+    places = stick_writer.Places(tmp_path / "requests", tmp_path / "out", tmp_path / "usb", tmp_path / "outcomes")
     for folder in (places.requests, places.out, places.mounts, places.outcomes):
         folder.mkdir()
     texts = ("no JSON", "[]", '"text"', "[" * 100_000, "\udcff", "")
@@ -64,20 +64,20 @@ def test_what_is_no_request_is_dropped_and_the_others_are_answered(tmp_path: Pat
     (places.requests / "sdb1.request").symlink_to("/etc/passwd")
     (places.requests / "sdb2.request").mkdir()
     (places.requests / "sdc1.request").write_text('{"token": "t", "device": 1, "numbers": []}')
-    results.serve(places)
+    stick_writer.serve(places)
     assert [path.name for path in places.outcomes.iterdir()] == ["sdc1.json"]
     assert json.loads((places.outcomes / "sdc1.json").read_text()) == {"token": "t", "written": 0, "fault": "failed"}
     assert [path.name for path in places.requests.iterdir()] == ["sdb2.request"], "what is none can be asked once only"
 
 
-def test_it_is_written_until_it_is_full_and_read_only_again(places: results.Places) -> None:
+def test_it_is_written_until_it_is_full_and_read_only_again(places: stick_writer.Places) -> None:
     point = places.mounts / "sda1"
     first = os.urandom(3_000_000)
     (places.out / "E000001/0001.jpg").write_bytes(first)
     (places.out / "E000001/0002.jpg").write_bytes(os.urandom(9_000_000))
     request = {"token": "t", "device": point.stat().st_dev, "numbers": ["E000001/0001", "E000001/0002"]}
     (places.requests / "sda1.request").write_text(json.dumps(request))
-    results.serve(places)
+    stick_writer.serve(places)
     assert json.loads((places.outcomes / "sda1.json").read_text()) == {"token": "t", "written": 1, "fault": "full"}
     written = {path.name: path for path in (point / "AnonBox-out-0001").iterdir()}
     assert set(written) == {"E000001-0001.jpg"}

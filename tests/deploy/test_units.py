@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from appliance import mounts
 from appliance.config import Shares
 from appliance.errors import BadConfig
+from appliance.install import share_units
 
 ROOT = Path(__file__).parents[2]
 UNITS = ROOT / "systemd"
@@ -70,8 +70,8 @@ SMB, NFS = "//files.example/endo scopy/in$", "nas:/export/results"
 
 
 def test_systemd_finds_nothing_wrong_with_the_shares(root: Path) -> None:
-    units = mounts.units(Shares(SMB, NFS))
-    mounts.replace_units(root / "etc/systemd/system", units)
+    units = share_units.units(Shares(SMB, NFS))
+    share_units.replace_units(root / "etc/systemd/system", units)
     (root / "bin").mkdir(exist_ok=True)
     (root / "bin/true").touch(0o755)
     for name in units:
@@ -83,7 +83,7 @@ def test_a_share_is_mounted_without_rights_and_its_password_is_nowhere_in_a_unit
     stores = (("LoadCredentialEncrypted", tmp_path / "encrypted"), ("LoadCredential", tmp_path / "plain"))
     (tmp_path / "plain").mkdir()
     (tmp_path / "plain/anonbox-share-in").write_text("username=box\npassword=secret\n")
-    units = mounts.units(Shares(SMB, NFS), stores)
+    units = share_units.units(Shares(SMB, NFS), stores)
     assert sorted(units) == [
         "anonbox-share-in.service",
         *(f"run-anonbox-shares-{name}" for name in ("in.automount", "in.mount", "out.automount", "out.mount")),
@@ -103,13 +103,13 @@ def test_a_share_is_mounted_without_rights_and_its_password_is_nowhere_in_a_unit
 )
 def test_what_is_no_share_is_refused_by_name(source: str) -> None:
     with pytest.raises(BadConfig, match=r"shares\.out.*must be //server"):
-        mounts.units(Shares(out=source))
+        share_units.units(Shares(out=source))
 
 
 def test_units_that_are_no_longer_wanted_go(tmp_path: Path) -> None:
-    mounts.replace_units(tmp_path, mounts.units(Shares(SMB, SMB)))
+    share_units.replace_units(tmp_path, share_units.units(Shares(SMB, SMB)))
     (tmp_path / "anonbox.service").touch()
-    mounts.replace_units(tmp_path, mounts.units(Shares(out=NFS)))
+    share_units.replace_units(tmp_path, share_units.units(Shares(out=NFS)))
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         "anonbox.service",
         "run-anonbox-shares-out.automount",

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.update import BadBundle, unpack, update
+from appliance.install.update import BadBundle, unpack, update
 
 pytestmark = pytest.mark.skipif(shutil.which("ssh-keygen") is None, reason="ssh-keygen is not installed (apt-get install openssh-client)")
 

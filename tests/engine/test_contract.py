@@ -14,10 +14,9 @@ import numpy as np
 import pytest
 from tensorrts import Fake
 
-from appliance.engine import ENGINES, STRIDE, Engine, EngineOptions, measure, open_engine
+from appliance.engine import ENGINES, STRIDE, Engine, EngineOptions, build, compile, measure, open_engine
 from appliance.engine.model import load_model
 from appliance.errors import BadConfig, DeviceLost
-from engines import build, onnx_to_plan
 
 Open = Callable[[int], Engine]
 
@@ -48,7 +47,7 @@ def opened(request: pytest.FixtureRequest, tmp_path: Path, tmp_path_factory: pyt
         if request.param == STAND_IN:
             patch = undo.enter_context(pytest.MonkeyPatch.context())
             patch.setattr(measure, "RUNS", 1)
-            patch.setattr(onnx_to_plan, "NVCC", ("no-such-compiler",))
+            patch.setattr(compile, "NVCC", ("no-such-compiler",))
             undo.enter_context(gpus.standing_in(Fake("10.3.0.30", compute=gpus.shipped_model(), size=(576, 960))))
         yield open_
         for engine in engines:

@@ -13,8 +13,7 @@ import numpy as np
 import pytest
 from gpus import needs_gpu
 
-from appliance import reference
-from appliance.engine import EngineOptions, Slot, plans
+from appliance.engine import EngineOptions, Slot, build, compile, plans, reference
 from appliance.engine.bridge import open_library
 from appliance.engine.cuda import Cuda
 from appliance.engine.model import WEIGHTS, load_model
@@ -22,7 +21,6 @@ from appliance.engine.openvino import OpenVinoEngine
 from appliance.engine.plans import Choice, Plan
 from appliance.engine.tensorrt import TensorRtEngine, key_of
 from appliance.errors import DeviceLost
-from engines import build, onnx_to_plan
 
 pytestmark = [pytest.mark.gpu, needs_gpu(), pytest.mark.timeout(1800)]
 
@@ -42,7 +40,7 @@ def choice(request: pytest.FixtureRequest, options: EngineOptions) -> Choice:
     key = key_of(library, cuda, options)
     cuda.close()
     sources = {source.precision: source for source in plans.sources(options.model, library.is_strongly_typed)}
-    content, _ = onnx_to_plan.build_plan(library, onnx_to_plan.Order(sources[request.param]))
+    content, _ = compile.build_plan(library, compile.Order(sources[request.param]))
     assert options.cache
     name = f"{request.param}.plan"
     return Choice(key, Plan(name, plans.save(options.cache, name, content), request.param))

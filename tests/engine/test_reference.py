@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from appliance import reference
+from appliance.engine import reference
 from appliance.engine.model import WEIGHTS, load_model
 from appliance.errors import BadConfig
 from appliance.types import Mode

@@ -17,10 +17,9 @@ from pathlib import Path
 
 import pytest
 
-from appliance.engine import bridge, plans
+from appliance.engine import bridge, build, compile, plans
 from appliance.engine.model import WEIGHTS
 from appliance.errors import BadConfig
-from engines import build, onnx_to_plan
 
 if find_spec("tensorrt_rtx") is None:
     pytest.skip(f"TensorRT for RTX is not installed; it has no wheels for {platform.machine()}", allow_module_level=True)
@@ -55,9 +54,9 @@ def suffix(path: Path) -> str:
 @pytest.mark.parametrize("target", TARGETS)
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_it_builds_and_its_convolutions_run_in_its_types(library: bridge.Library, path: Path, target: str) -> None:
-    plan, _ = onnx_to_plan.build_plan(library, onnx_to_plan.Order(source(path), target=target, detailed=True))
+    plan, _ = compile.build_plan(library, compile.Order(source(path), target=target, detailed=True))
     assert len(plan) > 100_000
-    types = onnx_to_plan.convolution_types(library.logger.layers)
+    types = compile.convolution_types(library.logger.layers)
     quantised, rest = EXPECTED[suffix(path)]
     assert len(types) >= 29  # all of them were found in the report
     assert {types[name] for name in types if not LEFT_OUT.match(name)} == {quantised}
@@ -69,9 +68,9 @@ def test_it_builds_for_planes_and_for_four_at_once(library: bridge.Library, path
     """The kernel's path: `pixels` and what turned them are gone; the network itself is the same."""
     types = []
     for preprocess in ("graph", "kernel"):
-        order = onnx_to_plan.Order(source(path), preprocess, build.BATCH, "SM86", True)
-        onnx_to_plan.build_plan(library, order)
-        types.append(onnx_to_plan.convolution_types(library.logger.layers))
+        order = compile.Order(source(path), preprocess, build.BATCH, "SM86", True)
+        compile.build_plan(library, order)
+        types.append(compile.convolution_types(library.logger.layers))
         first = library.logger.layers.splitlines()[1]
         name, shape = ("pixels", "[4,576,960,3]") if preprocess == "graph" else ("planes", "[4,3,576,960]")
         assert f"Name: {name}, Dimensions: {shape}" in first
@@ -82,7 +81,7 @@ def test_it_builds_for_planes_and_for_four_at_once(library: bridge.Library, path
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_one_kernel_reads_the_frame_and_one_writes_the_score(library: bridge.Library, path: Path) -> None:
     """So mapped memory, which an integrated GPU does not cache, is touched once; what TensorRT fuses on a Jetson may differ."""
-    onnx_to_plan.build_plan(library, onnx_to_plan.Order(source(path), target="SM86", detailed=True))
+    compile.build_plan(library, compile.Order(source(path), target="SM86", detailed=True))
     lines = library.logger.layers.splitlines()
     layers = [line.partition("Outputs:") for line in lines if "LayerType" in line]
     assert sum("Name: pixels," in inputs for inputs, _, _ in layers) == 1
@@ -100,10 +99,10 @@ def test_the_parsers_message_is_told(library: bridge.Library, tmp_path: Path) ->
     path = tmp_path / "broken.onnx"
     path.write_bytes(FILES[0].read_bytes()[:1000])
     with pytest.raises(BadConfig, match=r"TensorRT's parser refuses broken\.onnx: \w+"):
-        onnx_to_plan.build_plan(library, onnx_to_plan.Order(source(path), target="SM86"))
+        compile.build_plan(library, compile.Order(source(path), target="SM86"))
 
 
 def test_an_unknown_target_is_refused(library: bridge.Library) -> None:
     """There is none for a Jetson: plans for it are built on it."""
     with pytest.raises(BadConfig, match="does not build for SM87"):
-        onnx_to_plan.build_plan(library, replace(onnx_to_plan.Order(source(FILES[0])), target="SM87"))
+        compile.build_plan(library, replace(compile.Order(source(FILES[0])), target="SM87"))

@@ -17,16 +17,14 @@ from cudas import DEVICE, LaunchError, LogicError
 from gpus import Gpu, standing_in
 from tensorrts import VERSIONS, Fake, brightest
 
-from appliance import reference
-from appliance.engine import EngineOptions, measure, open_engine, plans
+from appliance.engine import EngineOptions, build, compile, measure, open_engine, plans, reference
 from appliance.engine.bridge import open_library
 from appliance.engine.plans import Choice, Plan
 from appliance.engine.tensorrt import TensorRtEngine, key_of
 from appliance.errors import BadConfig, DeviceLost
-from engines import build, onnx_to_plan
 
 SIZE = (128, 256)
-NVCC = onnx_to_plan.NVCC
+NVCC = compile.NVCC
 WEAK, STRONG = {"INT8": {"FP16", "INT8"}, "FP16": {"FP16"}}, {"INT8": set(), "FP16": set()}
 ASKED_FOR = {"8.6.2.3": (1, WEAK), "10.3.0.30": (0, WEAK), "10.13.3.9": (2, STRONG), "11.1.0.1": (1, STRONG)}
 """Version -> the network's flags, and the builder's by precision: jetson.md 2.1, 2.3."""
@@ -35,7 +33,7 @@ ASKED_FOR = {"8.6.2.3": (1, WEAK), "10.3.0.30": (0, WEAK), "10.13.3.9": (2, STRO
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(measure, "RUNS", 2)
-    monkeypatch.setattr(onnx_to_plan, "NVCC", ("no-such-compiler",))
+    monkeypatch.setattr(compile, "NVCC", ("no-such-compiler",))
 
 
 @pytest.fixture(params=VERSIONS)
@@ -92,7 +90,7 @@ def test_each_version_is_asked_for_what_it_has(every: Gpu, options: EngineOption
     library = open_library()
     for source in plans.sources(options.model, library.is_strongly_typed):
         every.trt.log.clear()
-        onnx_to_plan.build_plan(library, onnx_to_plan.Order(source))
+        compile.build_plan(library, compile.Order(source))
         flags = {entry[1] for entry in every.trt.log if entry[0] == "flag"}
         network = next(entry[1] for entry in every.trt.log if entry[0] == "create_network")
         wanted, by_precision = ASKED_FOR[every.trt.version]
@@ -155,18 +153,18 @@ def test_versions_are_compared_as_numbers() -> None:
 def test_the_parsers_message_is_told(gpu: Gpu, weights: Path) -> None:
     (weights / "bad.onnx").write_bytes(b"bad")
     with pytest.raises(BadConfig, match=r"refuses bad\.onnx: .*Non-zero zero point"):
-        onnx_to_plan.build_plan(open_library(), onnx_to_plan.Order(plans.Source(weights / "bad.onnx", "INT8", "")))
+        compile.build_plan(open_library(), compile.Order(plans.Source(weights / "bad.onnx", "INT8", "")))
 
 
 def test_the_builders_message_is_told(gpu: Gpu, options: EngineOptions) -> None:
     gpu.trt.fail.add("build")
     with pytest.raises(DeviceLost, match="build_serialized_network failed: Could not find any implementation"):
-        onnx_to_plan.build_plan(open_library(), onnx_to_plan.Order(plans.sources(options.model, False)[0]))
+        compile.build_plan(open_library(), compile.Order(plans.sources(options.model, False)[0]))
 
 
 def test_another_versions_timing_cache_is_not_used(gpu: Gpu, options: EngineOptions) -> None:
     source = plans.sources(options.model, False)[0]
-    assert onnx_to_plan.build_plan(open_library(), onnx_to_plan.Order(source), b"of another version")[1] == b"10.3.0.30"
+    assert compile.build_plan(open_library(), compile.Order(source), b"of another version")[1] == b"10.3.0.30"
 
 
 # choosing
@@ -243,7 +241,7 @@ def test_without_a_compiler_the_network_reads_the_frame(gpu: Gpu, options: Engin
 @pytest.mark.skipif(not any(map(shutil.which, NVCC)), reason="no nvcc here: the preprocess kernel was not compiled")
 @pytest.mark.parametrize("capability", [(8, 7), (8, 9)])
 def test_the_preprocess_kernel_compiles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capability: tuple[int, int]) -> None:
-    monkeypatch.setattr(onnx_to_plan, "NVCC", NVCC)
+    monkeypatch.setattr(compile, "NVCC", NVCC)
     name, sha256 = build.compile_kernel(tmp_path, capability)
     assert plans.load(tmp_path, name, sha256)[:4] == b"\x7fELF"
     assert [path.name for path in tmp_path.iterdir()] == [name]
@@ -251,7 +249,7 @@ def test_the_preprocess_kernel_compiles(tmp_path: Path, monkeypatch: pytest.Monk
 
 @pytest.mark.skipif(not any(map(shutil.which, NVCC)), reason="no nvcc here")
 def test_a_compilers_complaint_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(onnx_to_plan, "NVCC", NVCC)
+    monkeypatch.setattr(compile, "NVCC", NVCC)
     with pytest.raises(BadConfig, match=r"nvcc cannot compile planes\.cu: .*sm_11"):
         build.compile_kernel(tmp_path, (1, 1))
 
@@ -358,7 +356,7 @@ def test_two_launches_are_in_flight(engine: TensorRtEngine, gpu: Gpu) -> None:
 def test_a_batch_is_all_of_it_or_none(gpu: Gpu, options: EngineOptions) -> None:
     """A slot nobody asked for may be being decoded into: its score must not be touched."""
     choice = build.choose(options, quiet)
-    group, _ = onnx_to_plan.build_plan(open_library(), onnx_to_plan.Order(plans.sources(options.model, False)[0], "graph", 4))
+    group, _ = compile.build_plan(open_library(), compile.Order(plans.sources(options.model, False)[0], "graph", 4))
     plan = Plan("group.plan", plans.save(options.cache, "group.plan", group), "INT8", "graph", 4)
     engine = TensorRtEngine(replace(options, slots=8), replace(choice, group=plan))
     expected = fill(engine)

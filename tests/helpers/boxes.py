@@ -7,9 +7,9 @@ import time
 from dataclasses import replace
 from typing import Any
 
-from appliance.status.health import Health
 from appliance.status.silhouette import Silhouette
 from appliance.status.snapshot import Batch, Done, Hour, Refused, Share, Snapshot, State, Stick
+from appliance.system.health import Health
 from appliance.types import EngineInfo
 
 HEALTH = Health(

@@ -17,7 +17,7 @@ import pytest
 from boxes import every_headline, snapshot
 
 from appliance.status.snapshot import Snapshot, write
-from appliance.status.texts import Language, Words
+from appliance.web.texts import Language, Words
 
 pytestmark = pytest.mark.browser
 
@@ -34,7 +34,7 @@ LOOKS: tuple[tuple[Language, str], ...] = (("en", "light"), ("de", "dark"))
 SERVER = """
 import sys
 from pathlib import Path
-from appliance.status.server import Serving, serve
+from appliance.web.server import Serving, serve
 serve(Path(sys.argv[1]), Serving('127.0.0.1', int(sys.argv[2])), print)
 """
 

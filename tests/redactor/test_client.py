@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from appliance import pulse
 from appliance.config import Config, EngineSection, Limits, load
 from appliance.errors import BadConfig, BadFile, DeviceLost, RedactorDown
 from appliance.redactor import client
 from appliance.redactor.client import RedactorProcess
+from appliance.system import liveness
 from appliance.types import Report
 
 SCRIPT = str(Path(__file__).with_name("scripted_child.py"))
@@ -75,7 +75,7 @@ def test_a_start_that_takes_long_is_told_of_again_and_again(config: Config, tmp_
 
 def test_a_start_that_hangs_is_not_waited_for(config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(client, "SAID_EVERY_S", 0.05)
-    monkeypatch.setattr(pulse, "STILL_S", 0.3)
+    monkeypatch.setattr(liveness, "STILL_S", 0.3)
     with pytest.raises(RedactorDown, match="hangs"):
         RedactorProcess(config, tmp_path, (sys.executable, SCRIPT, "stuck"))
 

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from appliance.status.health import Health
 from appliance.status.silhouette import Silhouette
 from appliance.status.snapshot import FIRST_REPORT_S, STALE_S, STATES, Batch, Done, Hour, Refused, Share, Snapshot, Stick, last, read, write
+from appliance.system.health import Health
 from appliance.types import EngineInfo
 
 FULL = Snapshot(

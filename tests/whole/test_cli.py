@@ -15,7 +15,8 @@ from fakes import decoded, encoded
 from PIL import Image
 from screens import SECRET, screen
 
-from appliance import batch, config
+from appliance import config
+from appliance.redactor import batch
 
 
 def anonbox(*arguments: str | Path, code: int = 0) -> subprocess.CompletedProcess[str]:

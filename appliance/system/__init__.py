@@ -1,0 +1,1 @@
+"""What the operating system gives: files, inotify, systemd, clocks, health, liveness of a child."""

@@ -1,0 +1,1 @@
+"""The status page: everything Flask. It stands on the snapshot alone."""

@@ -1,0 +1,165 @@
+"""Why a file was refused, in German: the reasons of BadFile as the redactor and the daemon give them, {name} for a value in them.
+
+What stands in brackets or after a colon may be a library's own words, and stays as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+REASONS: Mapping[str, str] = {
+    # daemon, redactor
+    "not a regular file": "keine gewöhnliche Datei",
+    "the file cannot be opened: {why}": "die Datei lässt sich nicht öffnen: {why}",
+    "the file cannot be read: {why}": "die Datei lässt sich nicht lesen: {why}",
+    "the file changed while it was read": "die Datei änderte sich, während sie gelesen wurde",
+    "the file vanished while it was in work": "die Datei verschwand, während sie in Arbeit war",
+    "the file is empty": "die Datei ist leer",
+    "the file begins with zeros, like one that is still being written": "die Datei beginnt mit Nullen wie eine, die noch geschrieben wird",
+    "the file has {size} MiB, limit is {limit} MiB (limits.file_mib)": (
+        "die Datei hat {size} MiB, die Grenze ist {limit} MiB (limits.file_mib)"
+    ),
+    "the redactor failed {tries} times on this picture": "das Schwärzen scheiterte {tries}-mal an diesem Bild",
+    "the picture made the redactor crash; keep it for the maker of this box": (
+        "das Bild brachte das Schwärzen zum Absturz; heben Sie es für den Hersteller der Box auf"
+    ),
+    "the picture took longer than {seconds} s (limits.job_s)": "das Bild dauerte länger als {seconds} s (limits.job_s)",
+    "text was still seen after {looks} looks; look at the picture and cover the text by hand": (
+        "nach {looks} Durchgängen war noch Text zu sehen; sehen Sie das Bild an und decken Sie den Text von Hand ab"
+    ),
+    # any picture
+    "not a picture type this box handles (JPEG, PNG, BMP, TIFF)": "keine Bildart, die die Box kennt (JPEG, PNG, BMP, TIFF)",
+    "the picture is transparent in places, where text could hide; save it without transparency": (
+        "das Bild ist stellenweise durchsichtig, dort könnte Text verborgen sein; speichern Sie es ohne Transparenz"
+    ),
+    "the picture is {size}, {total} Mpx in all, the limit is {limit} Mpx": (
+        "das Bild hat {size}, zusammen {total} Mpx, die Grenze ist {limit} Mpx"
+    ),
+    # the result's checks
+    "a pixel outside the mask has changed": "ein Bildpunkt außerhalb der Maske hat sich geändert",
+    "a pixel under the mask is not black": "ein Bildpunkt unter der Maske ist nicht schwarz",
+    "the alpha channel has changed": "der Alphakanal hat sich geändert",
+    "the palette has changed or holds colours that are not used": "die Palette hat sich geändert oder enthält unbenutzte Farben",
+    "the pixels under the mask differ": "die Bildpunkte unter der Maske sind verschieden",
+    "the finished file has another size, bit depth or mode": "die fertige Datei hat andere Maße, eine andere Bittiefe oder Farbart",
+    "the finished file has {pages} pages, its source {before}": "die fertige Datei hat {pages} Seiten, ihre Quelle {before}",
+    "the finished file holds more than the picture: a chunk, a tag, or bytes between or after": (
+        "die fertige Datei enthält mehr als das Bild: einen Block, ein Feld oder Bytes dazwischen oder dahinter"
+    ),
+    "the finished file cannot be read: {why}": "die fertige Datei lässt sich nicht lesen: {why}",
+    "encoding the turned picture anew put a pixel off by {off} of 255, the limit is {limit}": (
+        "beim Neuspeichern des gedrehten Bildes wich ein Bildpunkt um {off} von 255 ab, die Grenze ist {limit}"
+    ),
+    "the finished JPEG differs from its source in component {component}, row of blocks {row}": (
+        "das fertige JPEG weicht von der Quelle ab, in Komponente {component}, Blockzeile {row}"
+    ),
+    "the finished JPEG has another size, subsampling, colour space or quantisation": (
+        "das fertige JPEG hat andere Maße, Unterabtastung, Farbraum oder Quantisierung"
+    ),
+    "the finished JPEG holds more than the picture: a marker, or bytes between or after": (
+        "das fertige JPEG enthält mehr als das Bild: eine Marke oder Bytes dazwischen oder dahinter"
+    ),
+    "the finished JPEG: {why}": "das fertige JPEG: {why}",
+    # JPEG
+    "the JPEG is cut off: its end marker is missing": "das JPEG ist abgeschnitten: Die Endmarke fehlt",
+    "the JPEG is cut off: {why}": "das JPEG ist abgeschnitten: {why}",
+    "the JPEG is damaged: {why}": "das JPEG ist beschädigt: {why}",
+    "the JPEG is {what}, baseline and progressive Huffman coding are handled": (
+        "das JPEG ist {what}; die Box kennt einfache und progressive Huffman-Kodierung"
+    ),
+    "the JPEG needs more memory than there is": "das JPEG braucht mehr Arbeitsspeicher, als da ist",
+    "the JPEG's chroma subsampling is none of {known}": "die Farbunterabtastung des JPEG ist keine von {known}",
+    "the JPEG's size is read in two ways by two parsers": "die Maße des JPEG lesen zwei Leseprogramme verschieden",
+    "the JPEG's header says {size}": "der Kopf des JPEG nennt {size}",
+    "the JPEG's frame header has a wrong length": "der Bildkopf des JPEG hat eine falsche Länge",
+    "the JPEG changes a quantisation table between scans": "das JPEG wechselt eine Quantisierungstabelle zwischen zwei Durchläufen",
+    "the JPEG does not begin with its start marker": "das JPEG beginnt nicht mit seiner Startmarke",
+    "the JPEG has a broken quantisation table": "das JPEG hat eine fehlerhafte Quantisierungstabelle",
+    "the JPEG has a broken scan header": "das JPEG hat einen fehlerhaften Durchlaufkopf",
+    "the JPEG has a sampling factor outside 1..4": "das JPEG hat einen Abtastfaktor außerhalb von 1..4",
+    "the JPEG has a second start marker inside": "das JPEG enthält eine zweite Startmarke",
+    "the JPEG has a segment shorter than its own length field": "das JPEG hat ein Segment, das kürzer ist als sein Längenfeld",
+    "the JPEG has more than {limit} segments": "das JPEG hat mehr als {limit} Segmente",
+    "the JPEG has no picture data": "das JPEG hat keine Bilddaten",
+    "the JPEG has two frame headers": "das JPEG hat zwei Bildköpfe",
+    "the JPEG has {count} colour components (CMYK has 4), grey and colour with 3 are handled": (
+        "das JPEG hat {count} Farbkomponenten (CMYK hat 4); die Box kennt Grau und Farbe mit 3"
+    ),
+    "the JPEG has {bits} bits a sample, 8 are handled": "das JPEG hat {bits} Bit je Abtastwert; die Box kennt 8",
+    "the JPEG lacks a quantisation table": "dem JPEG fehlt eine Quantisierungstabelle",
+    # PNG
+    "the PNG does not begin with a header chunk": "das PNG beginnt nicht mit dem Kopfblock",
+    "the PNG has a broken chunk header": "das PNG hat einen fehlerhaften Blockkopf",
+    "the PNG has a chunk whose checksum is wrong": "das PNG hat einen Block mit falscher Prüfsumme",
+    "the PNG has a critical chunk that the standard does not know": "das PNG hat einen kritischen Block, den der Standard nicht kennt",
+    "the PNG has more than {limit} chunks": "das PNG hat mehr als {limit} Blöcke",
+    "the PNG is animated, single pictures are handled": "das PNG ist animiert; die Box kennt Einzelbilder",
+    "the PNG is cut off inside a chunk": "das PNG ist in einem Block abgeschnitten",
+    "the PNG is cut off: its end chunk is missing": "das PNG ist abgeschnitten: Der Endblock fehlt",
+    "the PNG's header is not valid: {width} x {height} px, colour type {kind}, {depth} bits": (
+        "der Kopf des PNG ist ungültig: {width} x {height} px, Farbart {kind}, {depth} Bit"
+    ),
+    "the PNG's palette is missing or too short": "die Palette des PNG fehlt oder ist zu kurz",
+    "the PNG's picture data cannot be decoded": "die Bilddaten des PNG lassen sich nicht dekodieren",
+    "the PNG's transparency chunk has a wrong length": "der Transparenzblock des PNG hat eine falsche Länge",
+    # BMP
+    "the BMP has a header of {size} bytes, Windows headers of 40 to 124 are handled": (
+        "das BMP hat einen Kopf von {size} Byte; die Box kennt Windows-Köpfe von 40 bis 124"
+    ),
+    "the BMP has an unusual order of colours; blue, green, red is handled": (
+        "das BMP hat eine ungewöhnliche Farbfolge; die Box kennt Blau, Grün, Rot"
+    ),
+    "the BMP has {bits} bits and compression {compression}; 1 to 32 bits uncompressed are handled": (
+        "das BMP hat {bits} Bit und Kompression {compression}; die Box kennt 1 bis 32 Bit ohne Kompression"
+    ),
+    "the BMP is cut off inside its header": "das BMP ist im Kopf abgeschnitten",
+    "the BMP is cut off: it has {size} bytes, its header asks for {needed}": (
+        "das BMP ist abgeschnitten: Es hat {size} Byte, sein Kopf verlangt {needed}"
+    ),
+    "the BMP's header says {width} x {height} px in {planes} planes": "der Kopf des BMP nennt {width} x {height} px in {planes} Ebenen",
+    "the BMP's pixels begin at byte {offset}, inside its header": "die Bildpunkte des BMP beginnen bei Byte {offset}, im Kopf",
+    # TIFF
+    "the file is a BigTIFF, TIFF 6.0 is handled": "die Datei ist ein BigTIFF; die Box kennt TIFF 6.0",
+    "the TIFF has a page without width or height": "das TIFF hat eine Seite ohne Breite oder Höhe",
+    "the TIFF has a tag of {number} values, the limit is {limit}": "das TIFF hat ein Feld mit {number} Werten, die Grenze ist {limit}",
+    "the TIFF has colour space {space}; grey, RGB and palette are handled": (
+        "das TIFF hat Farbraum {space}; die Box kennt Grau, RGB und Palette"
+    ),
+    "the TIFF has compression {compression}; none, LZW, deflate, PackBits and JPEG (7) are handled": (
+        "das TIFF hat Kompression {compression}; die Box kennt keine, LZW, Deflate, PackBits und JPEG (7)"
+    ),
+    "the TIFF has no page": "das TIFF hat keine Seite",
+    "the TIFF has predictor {predictor}; none, or horizontal differences of 8 or 16 bits, are handled": (
+        "das TIFF hat Prädiktor {predictor}; die Box kennt keinen oder waagerechte Differenzen von 8 oder 16 Bit"
+    ),
+    "the TIFF has signed or floating-point samples, unsigned ones are handled": (
+        "das TIFF hat Werte mit Vorzeichen oder Gleitkomma; die Box kennt vorzeichenlose"
+    ),
+    "the TIFF has tiles of {width} x {height} px, multiples of 16 are needed": (
+        "das TIFF hat Kacheln von {width} x {height} px, nötig sind Vielfache von 16"
+    ),
+    "the TIFF has {bits} bits a sample; {known} are handled for its colour space": (
+        "das TIFF hat {bits} Bit je Abtastwert; für seinen Farbraum kennt die Box {known}"
+    ),
+    "the TIFF has {channels} channels, {known} are handled for its colour space, or one more for alpha": (
+        "das TIFF hat {channels} Kanäle; für seinen Farbraum kennt die Box {known}, oder einen mehr für Alpha"
+    ),
+    "the TIFF has {count} strips or tiles and {lengths} lengths": "das TIFF hat {count} Streifen oder Kacheln und {lengths} Längen",
+    "the TIFF has {count} strips or tiles, {needed} are needed": "das TIFF hat {count} Streifen oder Kacheln, nötig sind {needed}",
+    "the TIFF holds only reduced copies of a picture that is not in it": (
+        "das TIFF enthält nur verkleinerte Kopien eines Bildes, das nicht darin ist"
+    ),
+    "the TIFF is cut off inside its header": "das TIFF ist im Kopf abgeschnitten",
+    "the TIFF is cut off: it is shorter than its strips together": "das TIFF ist abgeschnitten: Es ist kürzer als seine Streifen zusammen",
+    "the TIFF is cut off: it points beyond its end": "das TIFF ist abgeschnitten: Es verweist hinter sein Ende",
+    "the TIFF stores bits in reverse order": "das TIFF speichert Bits in umgekehrter Folge",
+    "the TIFF stores its colours in separate planes, one plane is handled": (
+        "das TIFF speichert seine Farben in getrennten Ebenen; die Box kennt eine Ebene"
+    ),
+    "the TIFF's directories form a ring or are more than {limit}": (
+        "die Verzeichnisse des TIFF bilden einen Ring oder sind mehr als {limit}"
+    ),
+    "the TIFF's pages share their strips": "die Seiten des TIFF teilen sich Streifen",
+    "the TIFF's palette has {count} numbers, {needed} are needed": "die Palette des TIFF hat {count} Zahlen, nötig sind {needed}",
+    "the TIFF's picture data cannot be decoded": "die Bilddaten des TIFF lassen sich nicht dekodieren",
+}

@@ -1,0 +1,143 @@
+"""The page's server: waitress on a port or on the socket systemd hands over, behind TLS where there is a certificate."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import ssl
+import tempfile
+import threading
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import NoReturn
+
+import waitress
+
+from appliance.web.access import Throttle
+from appliance.web.page import create_app
+
+HANDSHAKE_S = 10.0
+MOST_CONNECTIONS = 64
+CHUNK = 64 * 1024
+
+FIRST_HANDED_OVER = 3
+"""The descriptor of the first socket systemd hands over (sd_listen_fds(3))."""
+
+
+@dataclass(frozen=True)
+class Serving:
+    """Where and for whom. port : 0 takes a free one; names : further ones the box may be called by; pin : empty for none
+
+    tls : what tls_context makes, None for plain HTTP
+    fault : what is wrong with the configuration; then the page says that, and nothing else
+    """
+
+    host: str
+    port: int
+    names: tuple[str, ...] = ()
+    pin: str = ""
+    tls: ssl.SSLContext | None = None
+    fault: str = ""
+
+
+def tls_context(certificate: str, key: str) -> ssl.SSLContext:
+    """Certificate and key are PEM files; no key when the certificate's file holds it. Raises OSError, ssl.SSLError among them."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key or None)
+    return context
+
+
+def serve(snapshot_path: Path, serving: Serving, ready: Callable[[int], None] | None = None) -> None:
+    """Serve the page until SIGTERM or SIGINT; `ready` is told the port. Main thread only. Raises OSError."""
+    with ExitStack() as undo:
+        listener = undo.enter_context(_listener(serving))
+        port = listener.getsockname()[1]
+        if serving.tls:
+            inner = Path(undo.enter_context(tempfile.TemporaryDirectory(prefix="anonbox-page-"))) / "socket"
+            front = TlsFront(listener, serving.tls, inner)
+            listener = undo.enter_context(_unix_listener(inner))
+            threading.Thread(target=front.run, daemon=True, name="tls").start()
+        with suppress(OSError):  # a sandbox may forbid it, and then limits the page itself
+            os.nice(19)  # the pictures go first
+        server = waitress.create_server(
+            Throttle(create_app(snapshot_path, [serving.host, *serving.names], serving.pin, serving.fault)),
+            sockets=[listener],
+            ident=None,
+            threads=2,
+            connection_limit=MOST_CONNECTIONS,
+            channel_timeout=30,
+            max_request_header_size=16 * 1024,
+            max_request_body_size=16 * 1024,
+        )
+        # waitress ends its loop on SystemExit, answers what is in hand, and returns from run()
+        signal.signal(signal.SIGTERM, _leave)
+        if ready:
+            ready(port)
+        server.run()
+        server.close()
+
+
+def _listener(serving: Serving) -> socket.socket:
+    if os.environ.get("LISTEN_PID") == str(os.getpid()) and int(os.environ.get("LISTEN_FDS", "0")) >= 1:
+        return socket.socket(fileno=FIRST_HANDED_OVER)
+    family = socket.AF_INET6 if ":" in serving.host else socket.AF_INET
+    return socket.create_server((serving.host, serving.port), family=family, dualstack_ipv6=serving.host == "::")
+
+
+def _unix_listener(path: Path) -> socket.socket:
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(str(path))
+    listener.listen(MOST_CONNECTIONS)
+    return listener
+
+
+class TlsFront:
+    """Takes TLS off and passes the rest on. waitress knows no TLS, and servers that do let one slow handshake hold up all others."""
+
+    def __init__(self, listener: socket.socket, context: ssl.SSLContext, inner: Path) -> None:
+        self._listener, self._context, self._inner = listener, context, inner
+        self._open = 0
+
+    def run(self) -> None:
+        asyncio.run(self._run())
+
+    async def _run(self) -> None:
+        server = await asyncio.start_server(
+            self._carry, sock=self._listener, ssl=self._context, ssl_handshake_timeout=HANDSHAKE_S, limit=CHUNK
+        )
+        await server.serve_forever()
+
+    async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """One connection, until either end closes it; waitress closes those that stay silent."""
+        if self._open >= MOST_CONNECTIONS:
+            writer.transport.abort()
+            return
+        self._open += 1
+        try:
+            inner_reader, inner_writer = await asyncio.open_unix_connection(self._inner, limit=CHUNK)
+            await asyncio.wait(
+                [asyncio.ensure_future(_pump(reader, inner_writer)), asyncio.ensure_future(_pump(inner_reader, writer))],
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+        finally:
+            self._open -= 1
+
+
+async def _pump(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+    """Pass on what comes until it ends; then the other end is closed too, which ends the pump of the other direction."""
+    with suppress(OSError):
+        while data := await source.read(CHUNK):
+            target.write(data)
+            await target.drain()
+    with suppress(OSError):
+        target.close()
+        await target.wait_closed()
+
+
+def _leave(_signal: int, _frame: FrameType | None) -> NoReturn:
+    raise SystemExit(0)
