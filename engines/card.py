@@ -2,7 +2,7 @@
 
 Keys: name, created, files {name: sha256, bytes, input, outputs, and made_from where another file was the source}, quantised
 {screens, seed, frames, percentile, float}, training {commands, recipe, seed, minutes, steps}, data [{name, kind, licence, count}],
-threshold (0..255, on the uint8 score map), scores.
+threshold (0..255, on the uint8 score map, in the first look), again (the same in every later look), scores.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypedDict, cast
 
+from appliance.redactor.detector import AGAIN
 from engines.synth.fonts import find_faces
 
 WEIGHTS = Path(__file__).parent / "weights"
@@ -117,6 +118,7 @@ def write_card(path: Path, name: str, threshold: int, files: dict[str, FileCard]
         "training": asdict(training),
         "data": data,
         "threshold": threshold,
+        "again": AGAIN,
         "scores": {},
     }
     _save(path, card)

@@ -36,7 +36,7 @@ def copies_per_image(file: bytes, cache: Path) -> int:
     engine = open_engine("openvino", EngineOptions(model.path, model.sha256, cache=cache))
     try:
         page = _Watched(open_picture(file, Limits()).pages[0])
-        with Detector(engine, "mask", model.threshold).sight() as sight:
+        with Detector(engine, "mask", model.threshold, model.again).sight() as sight:
             sight.look(page, Stages())  # imports and first-time allocations
             page.targets.clear()
             tracemalloc.start()

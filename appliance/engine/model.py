@@ -24,12 +24,13 @@ class Model:
 
     path : the ONNX file
     sha256 : hex digest of its bytes
-    threshold : score from which a cell counts as text, 1..255, as its card recommends
+    threshold, again : score from which a cell counts as text, 1..255, as its card recommends, in the first look and in later ones
     """
 
     path: Path
     sha256: str
     threshold: int
+    again: int
 
 
 def load_model(mode: Mode, folder: Path = WEIGHTS, precision: Precision = "float") -> Model:
@@ -41,7 +42,7 @@ def load_model(mode: Mode, folder: Path = WEIGHTS, precision: Precision = "float
     try:
         card: dict[str, Any] = json.loads(card_path.read_text("utf-8"))
         entry = card["files"][path.name]
-        expected, threshold = str(entry["sha256"]), int(card["threshold"])
+        expected, threshold, again = str(entry["sha256"]), int(card["threshold"]), int(card["again"])
         actual = hashlib.sha256(path.read_bytes()).hexdigest()
     except OSError as error:
         raise BadConfig("weights", f"{error.filename} cannot be read ({error.strerror}); {RESTORE}") from error
@@ -49,4 +50,4 @@ def load_model(mode: Mode, folder: Path = WEIGHTS, precision: Precision = "float
         raise BadConfig("weights", f"{card_path} does not describe {path.name}: {error!r}") from error
     if actual != expected:
         raise BadConfig("weights", f"{path} has SHA-256 {actual[:12]}…, its card says {expected[:12]}…; {RESTORE}")
-    return Model(path, actual, threshold)
+    return Model(path, actual, threshold, again)

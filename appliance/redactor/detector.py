@@ -10,21 +10,35 @@ from functools import reduce
 
 import numpy as np
 
-from appliance.detect import mask, rbox, scale
+from appliance.detect import mask, rbox, scale, tone
 from appliance.engine import STRIDE, Engine, Slot
 from appliance.formats import Page
 from appliance.redactor.stages import Stages
 from appliance.types import Cells, Mask, Mode, Pixels
 
 
+AGAIN = 128
+"""What is left after the first look must be text more likely than not; the card may say otherwise."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """One way of looking: at the picture as it is, or with its highlights stretched, where other text stands out than in the first."""
+
+    threshold: int
+    stretched: bool
+
+
 class Detector:
     """Several files may be looked at at once, as many as the engine has slots; more wait.
 
-    threshold : score from which a cell counts as text, 1..255
+    threshold : score from which a cell counts as text in the first look, 1..255
+    again : the same in every look at a finished picture, unless threshold is higher
     """
 
-    def __init__(self, engine: Engine, mode: Mode, threshold: int) -> None:
-        self.engine, self.mode, self.threshold = engine, mode, threshold
+    def __init__(self, engine: Engine, mode: Mode, threshold: int, again: int = AGAIN) -> None:
+        self.engine, self.mode = engine, mode
+        self.first, self.again = Look(threshold, False), Look(max(threshold, again), True)
         self._free: queue.SimpleQueue[Slot] = queue.SimpleQueue()
         for slot in engine.slots:
             self._free.put(slot)
@@ -41,12 +55,13 @@ class Detector:
 
 @dataclass(frozen=True, eq=False)
 class _Shown:
-    """What a slot shows: a page as it was read at num/8, and the cells of it that were made black since."""
+    """What a slot shows: a page as it was read at num/8, the cells of it that were made black since, whether it was stretched."""
 
     page: Page
     num: int
     rendering: int
     dark: Mask | None = None
+    stretched: bool = False
 
 
 class Sight:
@@ -58,17 +73,23 @@ class Sight:
         self._canvas = (height, width)
         self._shown: _Shown | None = None
 
-    def look(self, page: Page, stages: Stages, at_least: int = 0) -> Mask:
+    def look(self, page: Page, stages: Stages) -> Mask:
         """Find the text of one page, in whichever of its renderings it shows; the mask lies on the page's own grid.
 
-        at_least : a cell's score must reach this too, 0..255
         Raises BadFile and DeviceLost, never guesses.
         """
-        threshold = max(self._detector.threshold, at_least)
-        return reduce(Mask.union, (self._look(page, rendering, threshold, stages) for rendering in range(page.renderings)))
+        return self._look(page, self._detector.first, stages)
 
-    def _look(self, page: Page, rendering: int, threshold: int, stages: Stages) -> Mask:
-        zoom = scale.scale_for(page.size, self._canvas)
+    def look_again(self, page: Page, stages: Stages) -> Mask:
+        """The same for a page that was read back from a finished file: it is looked at differently."""
+        return self._look(page, self._detector.again, stages)
+
+    def _look(self, page: Page, look: Look, stages: Stages) -> Mask:
+        scales = scale.scales_for(page.size, self._canvas)
+        found = (self._find(page, rendering, zoom, look, stages) for rendering in range(page.renderings) for zoom in scales)
+        return reduce(Mask.union, found)
+
+    def _find(self, page: Page, rendering: int, zoom: scale.Scale, look: Look, stages: Stages) -> Mask:
         reduced = zoom.reduced(page.size)
         views = scale.views(reduced, self._canvas)
         whole = None
@@ -76,24 +97,27 @@ class Sight:
             whole = np.empty((*reduced, 3), np.uint8)
             with stages("decode"):
                 page.read(zoom.num, whole, rendering)
+                if look.stretched:
+                    tone.stretch(whole)
         parts = []
         for view in views:
             with stages("decode"):
                 pixels = self._corner(view)
                 if whole is None:
-                    self._show(page, zoom.num, rendering, pixels)
+                    self._show(page, zoom.num, rendering, look.stretched, pixels)
                 else:
                     self._shown = None
                     pixels[...] = whole[view.top : view.top + view.height, view.left : view.left + view.width]
             with stages("infer"):
                 self._detector.engine.run(self._slot)
             with stages("mask"):
-                parts.append((view, self._hot(view, threshold)))
+                parts.append((view, self._hot(view, look.threshold)))
         with stages("mask"):
             return mask.from_hot(mask.stitch(parts, reduced), zoom, page.size, page.cell)
 
-    def _show(self, page: Page, num: int, rendering: int, pixels: Pixels) -> None:
-        """Read the page into the slot; if the slot shows the page it was made from, only blacken what it has black."""
+    def _show(self, page: Page, num: int, rendering: int, stretched: bool, pixels: Pixels) -> None:
+        """Read the page into the slot; if the slot shows the page it was made from, only blacken what it has black. Black stays black
+        when it is stretched."""
         source, shown = page.darkened(num), self._shown
         self._shown = None  # whatever goes wrong below
         if (
@@ -101,12 +125,16 @@ class Sight:
             and shown
             and (shown.page, shown.num, shown.rendering) == (source.page, num, rendering)
             and source.mask.covers(shown.dark)
+            and stretched >= shown.stretched
         ):
             mask.darken(pixels, source.mask, scale.Scale(num))
-            self._shown = _Shown(source.page, num, rendering, source.mask)
+            now = _Shown(source.page, num, rendering, source.mask, stretched)
         else:
             page.read(num, pixels, rendering)
-            self._shown = _Shown(page, num, rendering)
+            shown, now = None, _Shown(page, num, rendering, None, stretched)
+        if stretched and not (shown and shown.stretched):
+            tone.stretch(pixels)
+        self._shown = now
 
     def _hot(self, view: scale.View, threshold: int) -> Cells:
         """(height / 4, width / 4) bool: where the view holds text."""

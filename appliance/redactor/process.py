@@ -76,7 +76,8 @@ def main(argument: str) -> int:
 def _open(settings: wire.Settings) -> Detector:
     model = load_model(settings.mode, precision=precision_for(settings.engine, settings.precision, settings.mode))
     options = EngineOptions(model.path, model.sha256, len(settings.lanes), settings.threads, Path(settings.cache), settings.precision)
-    return Detector(open_engine(settings.engine, options, settings.fallback), settings.mode, settings.threshold or model.threshold)
+    engine = open_engine(settings.engine, options, settings.fallback)
+    return Detector(engine, settings.mode, settings.threshold or model.threshold, model.again)
 
 
 def _give_up(failure: threading.ExceptHookArgs) -> None:

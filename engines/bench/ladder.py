@@ -146,7 +146,9 @@ def _shipped(kit: Kit) -> Callable[[Sequence[bytes]], dict[str, float]]:
     """The whole of redact(), in as many lanes as the redactor has."""
     model = load_model("mask", precision=precision_for("openvino", "auto", "mask"))
     lanes = cores() + SPARE_LANES
-    detector = Detector(open_engine("openvino", EngineOptions(model.path, model.sha256, lanes, cache=kit.cache)), "mask", model.threshold)
+    detector = Detector(
+        open_engine("openvino", EngineOptions(model.path, model.sha256, lanes, cache=kit.cache)), "mask", model.threshold, model.again
+    )
     return lambda files: _in_parallel(lambda file: redact(file, detector, Limits())[1].stages_ms, files, lanes)
 
 

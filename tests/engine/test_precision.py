@@ -37,7 +37,7 @@ def removed(precision: Precision, pictures: list[bytes]) -> list[Cells]:
     opened = open_engine("openvino", EngineOptions(model.path, model.sha256))
     assert (opened.info.precision == "INT8") == (precision == "int8")
     try:
-        detector = Detector(opened, "mask", model.threshold)
+        detector = Detector(opened, "mask", model.threshold, model.again)
         return [redact(data, detector, Limits())[1].masks[0].cells for data in pictures]
     finally:
         opened.close()
