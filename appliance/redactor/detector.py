@@ -16,7 +16,6 @@ from appliance.formats import Page
 from appliance.redactor.stages import Stages
 from appliance.types import Cells, Mask, Mode, Pixels
 
-
 AGAIN = 128
 """What is left after the first look must be text more likely than not; the card may say otherwise."""
 
