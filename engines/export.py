@@ -37,7 +37,7 @@ LARGEST_FILE = 20_000_000  # bytes; the weights live in the repository
 
 @dataclass(frozen=True)
 class Options:
-    """height, width : of the fixed input in px, multiples of 32; threshold : recommended, on the uint8 map."""
+    """height, width : of the fixed input in px, multiples of the size's; threshold : recommended, on the uint8 map."""
 
     height: int = HEIGHT
     width: int = WIDTH
@@ -91,10 +91,11 @@ def to_bytes(score: Tensor) -> Tensor:
     return torch.round(score[:, 0] * 255.0).to(torch.uint8)
 
 
-def write_onnx(graph: nn.Module, path: Path, outputs: list[str], options: Options) -> None:
+def write_onnx(graph: Pixels, path: Path, outputs: list[str], options: Options) -> None:
     """Raises ValueError when the size does not fit the network or the file is too large for the repository."""
-    if options.height % 32 or options.width % 32:
-        raise ValueError(f"input is {options.width} x {options.height} px, both must be multiples of 32")
+    multiple = graph.network.size.multiple
+    if options.height % multiple or options.width % multiple:
+        raise ValueError(f"input is {options.width} x {options.height} px, both must be multiples of {multiple}")
     example = torch.zeros(1, options.height, options.width, 3, dtype=torch.uint8)
     torch.onnx.export(graph.eval(), (example,), str(path), input_names=["pixels"], output_names=outputs, opset_version=OPSET, dynamo=False)
     model = onnx.load(str(path))
@@ -121,8 +122,8 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="engines.export", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("checkpoint", type=Path, help="checkpoint.pt of a run")
     parser.add_argument("--out", type=Path, required=True, help="folder for the two files and card.json")
-    parser.add_argument("--height", type=int, default=HEIGHT, help=f"px, a multiple of 32 (default {HEIGHT})")
-    parser.add_argument("--width", type=int, default=WIDTH, help=f"px, a multiple of 32 (default {WIDTH})")
+    parser.add_argument("--height", type=int, default=HEIGHT, help=f"px, a multiple of 64 for the slim network (default {HEIGHT})")
+    parser.add_argument("--width", type=int, default=WIDTH, help=f"px, the same (default {WIDTH})")
     parser.add_argument("--threshold", type=int, default=Options.threshold, help="recommended threshold on the uint8 map")
     parser.add_argument("--name", default=Options.name)
     parser.add_argument("--command", action="append", default=[], help="the training command, for the card; repeat for each stage")

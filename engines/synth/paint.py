@@ -184,7 +184,7 @@ def _inked(alpha: NDArray[np.uint8], gap: float) -> list[tuple[int, int, int, in
     """(x0, x1, y0, y1) of the ink between gaps wider than `gap`."""
     ink = alpha > INK
     found = []
-    for start, end in _spans(ink.any(axis=0), gap):
+    for start, end in _spans(np.any(ink, axis=0), gap):
         rows = np.flatnonzero(ink[:, start:end].any(axis=1))
         found.append((start, end, int(rows[0]), int(rows[-1]) + 1))
     return found

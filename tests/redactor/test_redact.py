@@ -166,7 +166,7 @@ def test_later_looks_see_the_finished_picture_with_its_highlights_stretched(kind
     gone = [(later == 0).all(axis=2) & (first > 3).any(axis=2) for later in (second, third, last)]
     assert [bool((more & ~less).any()) for less, more in itertools.pairwise(gone)] == [True, True]  # a square more each time
     for later, black in zip((second, third, last), gone, strict=True):  # and stretched once only
-        assert np.mean(later[~black] != curve()[first[~black]]) < 0.001  # the decoder lets black bleed a pixel far
+        assert np.mean(later[~black] != curve()[first[~black]]) < 0.002  # the decoder lets black bleed a pixel far
 
 
 def test_nothing_of_the_last_picture_is_left_in_a_slot() -> None:
