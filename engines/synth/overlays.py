@@ -22,9 +22,12 @@ def _jitter(rng: np.random.Generator, colour: Colour, sigma: float) -> Colour:
     return r, g, b
 
 
-def draw_style(rng: np.random.Generator) -> Style:
-    """Mostly white and light grey; then amber, green, blue, inverted badges and dark letters."""
-    if rng.random() < 0.07:
+def draw_style(rng: np.random.Generator, strange: bool = False) -> Style:
+    """Mostly white and light grey; then amber, green, blue, inverted badges and dark letters.
+
+    strange : at times hardly to be seen, or no paint at all
+    """
+    if strange and rng.random() < 0.15:
         return shifted(rng)
     kind = rng.random()
     grey = int(rng.integers(150, 236))
@@ -42,7 +45,8 @@ def draw_style(rng: np.random.Generator) -> Style:
         colour = _jitter(rng, (70, 150, 240), 30)
     else:
         return _badge(rng)
-    style = Style(colour, float(np.exp(rng.uniform(math.log(FAINTEST), math.log(0.95)))) if rng.random() < 0.28 else 1.0)
+    faintest = FAINTEST if strange else 0.45
+    style = Style(colour, float(np.exp(rng.uniform(math.log(faintest), math.log(0.95)))) if rng.random() < 0.25 else 1.0)
     kind = rng.random()
     if kind < 0.22:
         style = replace(style, outline=1, rim=BLACK if rng.random() < 0.7 else _jitter(rng, (90, 90, 90), 25))
@@ -153,35 +157,42 @@ def screen_lines(rng: np.random.Generator, book: FontBook, sheet: Sheet) -> list
     return lines
 
 
-def scattered(rng: np.random.Generator, book: FontBook, area: tuple[int, int, int, int], count: int, height: float = 0.0) -> list[Line]:
-    """Single lines anywhere in area = (x, y, width, height), each in its own hand; height 0 draws one for each."""
+def scattered(
+    rng: np.random.Generator, book: FontBook, area: tuple[int, int, int, int], count: int, height: float = 0.0, strange: bool = False
+) -> list[Line]:
+    """Single lines anywhere in area = (x, y, width, height), each in its own hand; height 0 draws one for each.
+
+    strange : some of them tall, at any angle, mirrored or hardly to be seen
+    """
     x, y, w, h = area
     lines = []
     for _ in range(count):
-        tall = height * float(rng.uniform(0.8, 1.4)) if height else _height(rng)
+        tall = height * float(rng.uniform(0.8, 1.4)) if height else _height(rng, 0.3 * strange)
         said, hand = writing.content(rng, book, writing.draw_hand(rng, book, tall))
         if rng.random() < 0.15:
             said, hand = words.digits(rng), replace(hand, spacing=0.0)
         at = (x + float(rng.uniform(-0.05, 0.95)) * w, y + float(rng.uniform(-0.01, 0.98)) * h)
         if tall > 40:  # tall letters: few of them, and not beyond the edge for the most part
             said, at = said[: int(rng.integers(1, 10))], (x + float(rng.uniform(-0.1, 0.6)) * w, y + float(rng.uniform(-0.05, 0.8)) * h)
-        lines.append(Line(said, hand, draw_style(rng), at[0], at[1], 0.0, _turn(rng), rng.random() < 0.02))
+        turn = _turn(rng) if strange else float(rng.normal(0, 0.12)) * (rng.random() < 0.08)
+        lines.append(Line(said, hand, draw_style(rng, strange), at[0], at[1], 0.0, turn, strange and rng.random() < 0.04))
     return lines
 
 
-def _height(rng: np.random.Generator) -> float:
-    low, high = (5.0, 38.0) if rng.random() < 0.86 else (30.0, TALLEST)
+def _height(rng: np.random.Generator, tall: float) -> float:
+    """Px; tall : share of those above the usual."""
+    low, high = (30.0, TALLEST) if rng.random() < tall else (5.0, 38.0)
     return float(np.exp(rng.uniform(math.log(low), math.log(high))))
 
 
 def _turn(rng: np.random.Generator) -> float:
     """Mostly none; a little, a quarter, half, or by any angle."""
     kind = rng.random()
-    if kind < 0.78:
+    if kind < 0.5:
         return 0.0
-    if kind < 0.84:
+    if kind < 0.6:
         return float(rng.normal(0, 0.12))
-    if kind < 0.91:
+    if kind < 0.78:
         return float(rng.choice([1, 2, 3])) * math.pi / 2
     return float(rng.uniform(-math.pi, math.pi))
 

@@ -30,6 +30,7 @@ class Mix:
 
     text_free : crops without any text; screens : crops cut from a whole screen, the others hold scattered words
     decoys : crops with hard negatives; degraded : strength of the degradations; broken : lines that were partly wiped out
+    strange : crops that may show the rare kinds: faint, slanted, tall, woven or of another colour alone, watermarks, codes, other grounds
     turned : crops turned by 90, 180 or 270 degrees, some of them as seen in a mirror
     stretched : crops seen with their highlights stretched, as the product's second look sees a picture that the first one redacted
     """
@@ -39,6 +40,7 @@ class Mix:
     decoys: float = 0.5
     degraded: float = 1.0
     broken: float = 0.06
+    strange: float = 0.0
     turned: float = 0.0
     stretched: float = 0.0
 
@@ -66,21 +68,21 @@ class Window:
 def draw_crop(rng: np.random.Generator, book: FontBook, store: Backgrounds, side: int = 384, mix: Mix | None = None) -> Drawing:
     """One training crop of side x side px."""
     mix = mix or Mix()
-    bare, area = rng.random() < mix.text_free, (0, 0, side, side)
+    bare, area, strange = rng.random() < mix.text_free, (0, 0, side, side), rng.random() < mix.strange
     if rng.random() < mix.screens:
         window = _random_window(rng, side)
         pixels = camera(rng, store, window)
-        lines = [] if bare else _shifted(screen_layout(rng, book, window), window)
+        lines = [] if bare else _shifted(screen_layout(rng, book, window, strange), window)
     else:
-        pixels = view(rng, store, side, side) if rng.random() < 0.85 else ground(rng, side)
-        lines = [] if bare else overlays.scattered(rng, book, area, int(rng.integers(1, 9)))
-    if not bare and rng.random() < 0.08:
+        pixels = ground(rng, side) if rng.random() < 0.1 + 0.2 * strange else view(rng, store, side, side)
+        lines = [] if bare else overlays.scattered(rng, book, area, int(rng.integers(1, 9)), strange=strange)
+    if strange and not bare and rng.random() < 0.15:
         lines.insert(0, overlays.watermark(rng, book, area))
     stretched = rng.random() < mix.stretched
     if rng.random() < (0.5 if stretched else 0.18):
         saturate(rng, pixels)
         lines = [replace(line, style=overlays.pale_style(rng)) if rng.random() < 0.5 else line for line in lines]
-    drawing = finish(rng, pixels, lines, mix, stretched)
+    drawing = finish(rng, pixels, lines, mix, stretched, codes=strange)
     return _turned(rng, drawing) if rng.random() < mix.turned else drawing
 
 
@@ -102,12 +104,12 @@ def draw_screen(rng: np.random.Generator, book: FontBook, store: Backgrounds, wi
     return finish(rng, pixels, screen_layout(rng, book, window), Mix(degraded=degraded, decoys=0.3))
 
 
-def finish(rng: np.random.Generator, pixels: Picture, lines: list[Line], mix: Mix, stretched: bool = False) -> Drawing:
-    """Decoys, then the text, then the wear and tear; stretched : see Mix."""
+def finish(rng: np.random.Generator, pixels: Picture, lines: list[Line], mix: Mix, stretched: bool = False, codes: bool = False) -> Drawing:
+    """Decoys, then the text, then the wear and tear; stretched : see Mix; codes : among the text may be some."""
     if rng.random() < mix.decoys:
         draw_decoys(rng, pixels)
     boxes: list[TextBox] = []
-    if lines and rng.random() < 0.05:
+    if codes and lines and rng.random() < 0.12:
         code = draw_code(rng, pixels)
         boxes += [code] if code else []
     tone = stretch_curve() if stretched else None
@@ -232,11 +234,11 @@ def _aperture(
     return drawn(window.width, window.height, "polygon", shape)
 
 
-def screen_layout(rng: np.random.Generator, book: FontBook, window: Window) -> list[Line]:
+def screen_layout(rng: np.random.Generator, book: FontBook, window: Window, strange: bool = False) -> list[Line]:
     """The lines of a whole screen, in screen coordinates."""
     tall = float(np.exp(rng.uniform(np.log(SMALLEST_TEXT), np.log(LARGEST_TEXT)))) * window.screen_height
     hand = text.draw_hand(rng, book, max(5.0, tall))
-    sheet = overlays.Sheet(window.screen_width, window.screen_height, hand, overlays.draw_style(rng))
+    sheet = overlays.Sheet(window.screen_width, window.screen_height, hand, overlays.draw_style(rng, strange))
     return overlays.screen_lines(rng, book, sheet)
 
 
