@@ -17,6 +17,7 @@ SPLIT_GAP = 1.0  # a gap wider than this many heights parts a line into two boxe
 INK = 90  # of 255: from here on a pixel of an alpha map is ink
 BLACK: Colour = (0, 0, 0)
 Tone = NDArray[np.uint8]
+Ink = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -94,11 +95,14 @@ def wiped(rng: np.random.Generator, alpha: NDArray[np.uint8]) -> NDArray[np.uint
     return out
 
 
-def paint(picture: Picture, line: Line, wipe: np.random.Generator | None = None, tone: Tone | None = None) -> list[TextBox]:
+def paint(
+    picture: Picture, line: Line, wipe: np.random.Generator | None = None, tone: Tone | None = None, ink: Ink | None = None
+) -> list[TextBox]:
     """Write one line; the boxes of its ink inside the picture (several where gaps are wide, none where it lies outside).
 
     wipe : given, parts of the letters are left out
     tone : 256 values; given, the ink must stand out in the picture seen through this curve
+    ink : (h, w) bool like the picture; given, set where the letters lie
     """
     alpha = writing.write(line.hand, line.text)
     if wipe is not None and alpha.size:
@@ -112,8 +116,8 @@ def paint(picture: Picture, line: Line, wipe: np.random.Generator | None = None,
         return []
     if line.style.behind and not line.turn:
         pad = max(1, round(0.25 * line.hand.height))
-        solid = np.full((laid.alpha.shape[0] + 2 * pad, laid.alpha.shape[1] + 2 * pad), 255, np.uint8)
-        blend(picture, solid, laid.x - pad, laid.y - pad, *line.style.behind)
+        badge = np.full((laid.alpha.shape[0] + 2 * pad, laid.alpha.shape[1] + 2 * pad), 255, np.uint8)
+        blend(picture, badge, laid.x - pad, laid.y - pad, *line.style.behind)
     before = picture[y0:y1, x0:x1].copy()
     letters(picture, line.style, laid.alpha, laid.x, laid.y)
     after = picture[y0:y1, x0:x1]
@@ -122,8 +126,10 @@ def paint(picture: Picture, line: Line, wipe: np.random.Generator | None = None,
     change = np.abs(after.astype(np.int16) - before).max(axis=2)
     if line.style.outline:  # the rim stands out where the letters do not
         change = _wide_maximum(change)
-    ink = laid.alpha[y0 - laid.y : y1 - laid.y, x0 - laid.x : x1 - laid.x] > INK
-    return [box for part in laid.parts for box in _judged(part, change, ink, (x0, y0), (width, height))]
+    solid = laid.alpha[y0 - laid.y : y1 - laid.y, x0 - laid.x : x1 - laid.x] > INK
+    if ink is not None:
+        ink[y0:y1, x0:x1] |= solid
+    return [box for part in laid.parts for box in _judged(part, change, solid, (x0, y0), (width, height))]
 
 
 def letters(picture: Picture, style: Style, alpha: NDArray[np.uint8], x: int, y: int) -> None:
