@@ -17,7 +17,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypedDict, cast
 
-from appliance.redactor.detector import AGAIN
 from engines.synth.fonts import find_faces
 
 WEIGHTS = Path(__file__).parent / "weights"
@@ -109,7 +108,17 @@ def _debian_package(path: Path) -> tuple[str, str]:
     return package, ", ".join(names[:4]) or "see the Debian package's copyright file"
 
 
-def write_card(path: Path, name: str, threshold: int, files: dict[str, FileCard], training: Training, data: list[DataEntry]) -> None:
+@dataclass(frozen=True)
+class Thresholds:
+    """From which score on, 1..255, a cell is text: in the first look, and in every later one."""
+
+    threshold: int
+    again: int
+
+
+def write_card(
+    path: Path, name: str, thresholds: Thresholds, files: dict[str, FileCard], training: Training, data: list[DataEntry]
+) -> None:
     """A card without scores; `add_scores` fills them in once they are measured, `add_variants` adds files of other precision."""
     card = {
         "name": name,
@@ -117,8 +126,7 @@ def write_card(path: Path, name: str, threshold: int, files: dict[str, FileCard]
         "files": files,
         "training": asdict(training),
         "data": data,
-        "threshold": threshold,
-        "again": AGAIN,
+        **asdict(thresholds),
         "scores": {},
     }
     _save(path, card)
