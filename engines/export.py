@@ -144,14 +144,9 @@ def main(arguments: list[str] | None = None) -> None:
     steps = before["steps"] + sum(stage["step"] for stage in stages)
     recipe = stages[-1]["recipe"]
     training = Training([*before["commands"], *args.command], recipe, recipe["schedule"]["seed"], minutes, steps)
-    write_card(
-        args.out / CARD_FILE,
-        options.name,
-        Thresholds(options.threshold, args.again),
-        files,
-        training,
-        data_entries(args.sources, args.fonts),
-    )
+    thresholds = Thresholds(options.threshold, args.again)
+    data = data_entries(args.sources, args.fonts)
+    write_card(args.out / CARD_FILE, options.name, thresholds, files, training, data)
     for name, card in files.items():
         print(f"{name}  {card['sha256']}  {card['bytes']} bytes")
 
