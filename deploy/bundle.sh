@@ -70,7 +70,11 @@ seal() {
     rm -f "$1/SHA256SUMS.sig"
     (cd "$1" && find . -type f ! -name SHA256SUMS -print0 | LC_ALL=C sort -z | xargs -0 sha256sum >SHA256SUMS)
     [ -z "$3" ] || ssh-keygen -q -Y sign -f "$3" -n anonbox-bundle "$1/SHA256SUMS"
-    tar -C "${1%/*}" --sort=name --owner=0 --group=0 --numeric-owner --mtime=@946684800 -cf "$2" "${1##*/}"
+    # the checksums and their signature first: a box unpacks nothing that it has not found signed
+    (cd "${1%/*}" && LC_ALL=C find "${1##*/}" -type f -printf '%f\t%p\n' | LC_ALL=C sort -t "$(printf '\t')" -k 2 |
+        awk -F '\t' '$1 ~ /^SHA256SUMS/ { print $2; next } { rest = rest $2 "\n" } END { printf "%s", rest }') >"$1.list"
+    tar -C "${1%/*}" --owner=0 --group=0 --numeric-owner --mtime=@946684800 --verbatim-files-from -T "$1.list" -cf "$2"
+    rm "$1.list"
 }
 
 if [ "${BASH_SOURCE[0]}" = "$0" ]; then

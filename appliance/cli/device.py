@@ -13,7 +13,8 @@ from appliance.config import load
 
 @click.command()
 @click.argument("bundle", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-def update(bundle: Path) -> None:
+@click.option("--older", is_flag=True, help="Take it even if it is of an earlier version than the one that runs.")
+def update(bundle: Path, older: bool) -> None:
     """Bring this box to the version in BUNDLE (`make bundle`), as root. Pictures and settings stay.
 
     The bundle must be whole and signed by one of /etc/anonbox/update-signers. The new version is tested before it runs; when it does not
@@ -21,7 +22,7 @@ def update(bundle: Path) -> None:
     """
     from appliance.install.update import update as install
 
-    sys.exit(install(bundle))
+    sys.exit(install(bundle, older=older))
 
 
 @click.command()

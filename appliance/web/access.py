@@ -67,7 +67,7 @@ class Pin:
             return "ask"
         with self._lock:
             lately = [at for at in self._wrong.pop(address, []) if now - at < WITHIN_S]
-            if len(lately) < TRIES and hmac.compare_digest(given.encode(), self._pin):
+            if len(lately) < TRIES and hmac.compare_digest(given.encode("utf-8", "surrogatepass"), self._pin):
                 return "in"
             verdict: Literal["ask", "wait"] = "wait" if len(lately) >= TRIES else "ask"
             self._wrong[address] = [*lately, now][:TRIES]

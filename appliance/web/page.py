@@ -131,8 +131,7 @@ def _guard(app: flask.Flask, hosts: Collection[str], pin: Pin) -> None:
             raise MethodNotAllowed(METHODS)
         if flask.request.endpoint in WITHOUT_PIN:
             return None
-        given = flask.request.authorization.password if flask.request.authorization else None
-        verdict = pin.check(given, flask.request.remote_addr or "", time.monotonic())
+        verdict = pin.check(_pin_given(), flask.request.remote_addr or "", time.monotonic())
         if verdict == "wait":
             raise TooManyRequests("Too many wrong PINs; wait a minute.")
         if verdict == "ask":
@@ -150,6 +149,15 @@ def _guard(app: flask.Flask, hosts: Collection[str], pin: Pin) -> None:
     def explain(error: HTTPException) -> flask.Response:
         headers = {name: value for name, value in error.get_headers() if name == "Allow"}
         return _text(f"{error.name}. {error.description}", error.code or 500, headers)
+
+
+def _pin_given() -> str | None:
+    """What was sent as the PIN; "" for what is none."""
+    try:
+        given = flask.request.authorization
+    except ValueError:  # Werkzeug 3.1 lets through what is not ASCII
+        return ""
+    return (given.password or "") if given else None
 
 
 def _render(snapshot: Snapshot, words: Words, now: float) -> str:

@@ -1,8 +1,7 @@
-"""The page's server: waitress on a port or on the socket systemd hands over, behind TLS where there is a certificate."""
+"""The page's server: waitress behind its front, on a port or on the socket systemd hands over, with TLS where there is a certificate."""
 
 from __future__ import annotations
 
-import asyncio
 import os
 import signal
 import socket
@@ -19,11 +18,8 @@ from typing import NoReturn
 import waitress
 
 from appliance.web.access import Throttle
+from appliance.web.front import HEAD_BYTES, MOST, Front
 from appliance.web.page import create_app
-
-HANDSHAKE_S = 10.0
-MOST_CONNECTIONS = 64
-CHUNK = 64 * 1024
 
 FIRST_HANDED_OVER = 3
 """The descriptor of the first socket systemd hands over (sd_listen_fds(3))."""
@@ -57,22 +53,23 @@ def serve(snapshot_path: Path, serving: Serving, ready: Callable[[int], None] | 
     with ExitStack() as undo:
         listener = undo.enter_context(_listener(serving))
         port = listener.getsockname()[1]
-        if serving.tls:
-            inner = Path(undo.enter_context(tempfile.TemporaryDirectory(prefix="anonbox-page-"))) / "socket"
-            front = TlsFront(listener, serving.tls, inner)
-            listener = undo.enter_context(_unix_listener(inner))
-            threading.Thread(target=front.run, daemon=True, name="tls").start()
+        inner = Path(undo.enter_context(tempfile.TemporaryDirectory(prefix="anonbox-page-"))) / "socket"
+        front = Front(listener, inner, serving.tls)
+        whole_requests = undo.enter_context(_unix_listener(inner))
+        threading.Thread(target=front.run, daemon=True, name="front").start()
         with suppress(OSError):  # a sandbox may forbid it, and then limits the page itself
             os.nice(19)  # the pictures go first
         server = waitress.create_server(
             Throttle(create_app(snapshot_path, [serving.host, *serving.names], serving.pin, serving.fault)),
-            sockets=[listener],
+            sockets=[whole_requests],
             ident=None,
             threads=2,
-            connection_limit=MOST_CONNECTIONS,
+            connection_limit=MOST + 8,
             channel_timeout=30,
-            max_request_header_size=16 * 1024,
-            max_request_body_size=16 * 1024,
+            max_request_header_size=2 * HEAD_BYTES,
+            trusted_proxy="*",  # nobody but the front reaches the socket
+            trusted_proxy_headers={"x-forwarded-for"},
+            clear_untrusted_proxy_headers=True,
         )
         # waitress ends its loop on SystemExit, answers what is in hand, and returns from run()
         signal.signal(signal.SIGTERM, _leave)
@@ -92,51 +89,8 @@ def _listener(serving: Serving) -> socket.socket:
 def _unix_listener(path: Path) -> socket.socket:
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(str(path))
-    listener.listen(MOST_CONNECTIONS)
+    listener.listen(MOST)
     return listener
-
-
-class TlsFront:
-    """Takes TLS off and passes the rest on. waitress knows no TLS, and servers that do let one slow handshake hold up all others."""
-
-    def __init__(self, listener: socket.socket, context: ssl.SSLContext, inner: Path) -> None:
-        self._listener, self._context, self._inner = listener, context, inner
-        self._open = 0
-
-    def run(self) -> None:
-        asyncio.run(self._run())
-
-    async def _run(self) -> None:
-        server = await asyncio.start_server(
-            self._carry, sock=self._listener, ssl=self._context, ssl_handshake_timeout=HANDSHAKE_S, limit=CHUNK
-        )
-        await server.serve_forever()
-
-    async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """One connection, until either end closes it; waitress closes those that stay silent."""
-        if self._open >= MOST_CONNECTIONS:
-            writer.transport.abort()
-            return
-        self._open += 1
-        try:
-            inner_reader, inner_writer = await asyncio.open_unix_connection(self._inner, limit=CHUNK)
-            await asyncio.wait(
-                [asyncio.ensure_future(_pump(reader, inner_writer)), asyncio.ensure_future(_pump(inner_reader, writer))],
-                return_when=asyncio.FIRST_COMPLETED,
-            )
-        finally:
-            self._open -= 1
-
-
-async def _pump(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
-    """Pass on what comes until it ends; then the other end is closed too, which ends the pump of the other direction."""
-    with suppress(OSError):
-        while data := await source.read(CHUNK):
-            target.write(data)
-            await target.drain()
-    with suppress(OSError):
-        target.close()
-        await target.wait_closed()
 
 
 def _leave(_signal: int, _frame: FrameType | None) -> NoReturn:

@@ -59,16 +59,16 @@ def test_an_update_that_fails_its_self_test_never_runs(machine: Machine, stick: 
     assert "the network does not find the text of a drawn picture" in said
     assert "the self-test failed, see above; nothing was changed that runs" in said
     assert machine.run(f"{CURRENT}; systemctl show -P MainPID anonbox anonbox-page.socket anonbox-signal") == before
-    assert machine.becomes("Safe to remove")["version"] == "0.1.0"
+    assert machine.becomes("Safe to remove")["version"] == "0.2.0"
 
 
 def test_an_update_that_does_not_start_is_gone_back_from(machine: Machine, stick: None) -> None:
     before = machine.run(CURRENT).strip()
     code, said = update(machine, "broken")
     assert code != 0
-    assert "this version does not start; back to 0.1.0-" in said
+    assert "this version does not start; back to 0.2.0-" in said
     assert machine.run(CURRENT).strip() == before
-    assert machine.becomes("Safe to remove")["version"] == "0.1.0"
+    assert machine.becomes("Safe to remove")["version"] == "0.2.0"
     assert versions(machine) == {before}, "nothing of the other version runs"
     assert machine.run("systemctl list-units --failed --no-legend 'anonbox*'") == ""
 
@@ -78,9 +78,9 @@ def test_an_update_is_taken(machine: Machine, stick: None) -> None:
     code, said = update(machine, "next")
     assert code == 0, said
     after = machine.run(CURRENT).strip()
-    assert after.startswith("/opt/anonbox/versions/0.1.1-")
-    assert machine.becomes("Safe to remove")["version"] == "0.1.1"
-    assert "0.1.1" in machine.page()
+    assert after.startswith("/opt/anonbox/versions/0.2.1-")
+    assert machine.becomes("Safe to remove")["version"] == "0.2.1"
+    assert "0.2.1" in machine.page()
     assert versions(machine) == {after}
     assert set(machine.run("ls -d /opt/anonbox/versions/*").split()) == {before, after}, "one to go back to, and no more"
     assert machine.fetch("/var/lib/anonbox/done") == pictures

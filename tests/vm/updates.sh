@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # updates.sh FOLDER PYTHON: makes of the bundle in FOLDER/bundle the updates that test_versions.py tries, FOLDER/updates.img, a stick with
-#   next.tar      version 0.1.1
+#   next.tar      version 0.2.1
 #   stranger.tar  the same, signed by somebody whom the box does not know
-#   blind.tar     version 0.1.2, whose network sees no text: its self-test must fail
-#   broken.tar    version 0.1.3, whose daemon does not start
+#   blind.tar     version 0.2.2, whose network sees no text: its self-test must fail
+#   broken.tar    version 0.2.3, whose daemon does not start
 # sealed by bundle.sh as every bundle is. Their network is the stand-in of network.py, or its self-test could not pass in QEMU.
 set -euo pipefail
 folder=$(realpath "$1")
@@ -24,9 +24,9 @@ version() {
 }
 
 mkdir "$scratch/stick"
-version 0.1.1 next
-version 0.1.2 blind --blind
-version 0.1.3 broken
+version 0.2.1 next
+version 0.2.2 blind --blind
+version 0.2.3 broken
 sed -i 's|^ExecStart=|ExecStartPre=/bin/false\n&|' "$scratch/broken/systemd/anonbox.service"
 for name in next blind broken; do
     own_wheel "$scratch/$name" "$interpreter"

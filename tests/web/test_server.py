@@ -10,13 +10,17 @@ import socket
 import ssl
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from boxes import snapshot
 
 from appliance.status.snapshot import write
+from appliance.web import front
+from appliance.web.page import create_app
 
 SERVER = """
 import sys
@@ -151,3 +155,78 @@ def test_takes_the_socket_systemd_hands_over(path: Path) -> None:
         finally:
             os.kill(child, signal.SIGTERM)
             assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def call(port: int, head: bytes, source: str = "127.0.0.1") -> bytes:
+    with socket.create_connection(("127.0.0.1", port), 10, source_address=(source, 0)) as line:
+        line.sendall(head)
+        answer = b""
+        while data := line.recv(65536):
+            answer += data
+    return answer
+
+
+HEALTH = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
+
+
+@pytest.mark.parametrize("head", [b"", b"GET / HTTP/1.1\r\nHost: localhost\r\nX-a: ", HEALTH])
+def test_many_connections_of_one_client_silence_nobody(path: Path, server: tuple[subprocess.Popen[str], int], head: bytes) -> None:
+    """Silent, with a head that never ends, or idle after an answer; the monitor calls from the same address."""
+    write(path, snapshot())
+    lines = [socket.create_connection(("127.0.0.1", server[1]), 10) for _ in range(300)]
+    for line in lines:
+        with suppress(OSError):
+            line.sendall(head)
+    assert call(server[1], HEALTH).endswith(b"ok\n")
+    assert call(server[1], HEALTH, "127.0.0.2").endswith(b"ok\n")
+    for line in lines:
+        line.close()
+
+
+def test_a_head_has_its_time(server: tuple[subprocess.Popen[str], int], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A byte now and then does not keep a connection alive."""
+    monkeypatch.setattr(front, "HEAD_S", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=front.Front(listener, Path("/nowhere")).run, daemon=True).start()
+        with socket.create_connection(listener.getsockname(), 10) as line:
+            line.sendall(b"GET / HTTP/1.1\r\n")
+            assert line.recv(10) == b""
+
+
+@pytest.mark.parametrize(
+    ("head", "status"),
+    [
+        (b"GET / HTTP/1.1\r\nHost: localhost\r\nX: " + b"a" * 100_000 + b"\r\n\r\n", 431),
+        (b"GET / HTTP/1.1\r\nHost: localhost\r\n folded\r\n\r\n", 400),
+        (b"GET /\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /healthz HTTP/1.1\r\n\r\n", 413),
+        (b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nAuthorization: Basic " + b"\xff" * 50 + b"\r\n\r\n", 200),
+    ],
+)
+def test_an_odd_request_has_one_answer(path: Path, server: tuple[subprocess.Popen[str], int], head: bytes, status: int) -> None:
+    write(path, snapshot())
+    answer = call(server[1], head)
+    assert answer.startswith(b"HTTP/1.1 %d " % status) and answer.count(b"HTTP/1.1 ") == 1
+
+
+@pytest.mark.parametrize("given", [b"Basic " + b"\xff" * 50, b"Basic " + base64.b64encode(b"a:\xed\xb2\x80"), b"Basic =", b"Bearer x"])
+def test_a_pin_that_is_no_text_is_wrong_and_nothing_else(path: Path, given: bytes) -> None:
+    app = create_app(path, pin="271828")
+    app.testing = True  # an exception is one here, not a 500
+    status = app.test_client().get("/", headers={"Authorization": given.decode("latin-1")}).status_code
+    assert status == 401
+
+
+def test_behind_tls_everybody_has_an_address_of_their_own(tmp_path: Path, path: Path, secure: int) -> None:
+    """Who guesses locks out nobody else, and a header does not make anybody somebody else."""
+    write(path, snapshot())
+    context = ssl.create_default_context(cafile=str(tmp_path / "cert.pem"))
+    for guess in range(7):
+        wrong = base64.b64encode(b"nurse:%06d" % guess)
+        head = b"GET / HTTP/1.1\r\nHost: localhost\r\nX-Forwarded-For: 10.0.0.%d\r\nAuthorization: Basic %s\r\n\r\n" % (guess, wrong)
+        bare = socket.create_connection(("127.0.0.1", secure), 10, source_address=("127.0.0.2", 0))
+        with context.wrap_socket(bare, server_hostname="localhost") as line:
+            line.sendall(head)
+            status = int(line.recv(12).split()[1])
+        assert status == (401 if guess < 5 else 429)
+    assert ask(secure, context, "271828")[0] == 200
