@@ -27,7 +27,8 @@ from torch.nn import functional as F
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from appliance.redactor.detector import AGAIN
-from engines.card import BOXES_FILE, CARD_FILE, MASK_FILE, FileCard, Thresholds, Training, data_entries, file_card, read_card, write_card
+from appliance.types import Look
+from engines.card import BOXES_FILE, CARD_FILE, MASK_FILE, FileCard, Training, data_entries, file_card, read_card, write_card
 from engines.east import STRIDE, ConvNorm, East
 from engines.start import load_average
 
@@ -126,7 +127,8 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--height", type=int, default=HEIGHT, help=f"px, a multiple of 64 for the slim network (default {HEIGHT})")
     parser.add_argument("--width", type=int, default=WIDTH, help=f"px, the same (default {WIDTH})")
     parser.add_argument("--threshold", type=int, default=Options.threshold, help="recommended threshold on the uint8 map")
-    parser.add_argument("--again", type=int, default=AGAIN, help=f"the same for every later look (default {AGAIN})")
+    parser.add_argument("--again", type=int, default=AGAIN.threshold, help=f"the same for every later look (default {AGAIN.threshold})")
+    parser.add_argument("--stretched", action="store_true", help="later looks see stretched highlights; it must have been trained for it")
     parser.add_argument("--name", default=Options.name)
     parser.add_argument("--command", action="append", default=[], help="the training command, for the card; repeat for each stage")
     parser.add_argument("--earlier", type=Path, action="append", default=[], help="last checkpoint of an earlier stage; repeat for each")
@@ -144,9 +146,9 @@ def main(arguments: list[str] | None = None) -> None:
     steps = before["steps"] + sum(stage["step"] for stage in stages)
     recipe = stages[-1]["recipe"]
     training = Training([*before["commands"], *args.command], recipe, recipe["schedule"]["seed"], minutes, steps)
-    thresholds = Thresholds(options.threshold, args.again)
+    looks = (options.threshold, Look(args.again, args.stretched))
     data = data_entries(args.sources, args.fonts)
-    write_card(args.out / CARD_FILE, options.name, thresholds, files, training, data)
+    write_card(args.out / CARD_FILE, options.name, looks, files, training, data)
     for name, card in files.items():
         print(f"{name}  {card['sha256']}  {card['bytes']} bytes")
 

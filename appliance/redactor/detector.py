@@ -14,30 +14,22 @@ from appliance.detect import mask, rbox, scale, tone
 from appliance.engine import STRIDE, Engine, Slot
 from appliance.formats import Page
 from appliance.redactor.stages import Stages
-from appliance.types import Cells, Mask, Mode, Pixels
+from appliance.types import Cells, Look, Mask, Mode, Pixels
 
-AGAIN = 128
+AGAIN = Look(128)
 """What is left after the first look must be text more likely than not; the card may say otherwise."""
-
-
-@dataclass(frozen=True)
-class Look:
-    """One way of looking: at the picture as it is, or with its highlights stretched, where other text stands out than in the first."""
-
-    threshold: int
-    stretched: bool
 
 
 class Detector:
     """Several files may be looked at at once, as many as the engine has slots; more wait.
 
     threshold : score from which a cell counts as text in the first look, 1..255
-    again : the same in every look at a finished picture, unless threshold is higher
+    again : how a finished picture is looked at; its threshold is never below that of the first look
     """
 
-    def __init__(self, engine: Engine, mode: Mode, threshold: int, again: int = AGAIN) -> None:
+    def __init__(self, engine: Engine, mode: Mode, threshold: int, again: Look = AGAIN) -> None:
         self.engine, self.mode = engine, mode
-        self.first, self.again = Look(threshold, False), Look(max(threshold, again), True)
+        self.first, self.again = Look(threshold), Look(max(threshold, again.threshold), again.stretched)
         self._free: queue.SimpleQueue[Slot] = queue.SimpleQueue()
         for slot in engine.slots:
             self._free.put(slot)

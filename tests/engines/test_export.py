@@ -17,9 +17,10 @@ pytest.importorskip("openvino")
 import openvino
 import torch
 
+from appliance.types import Look
 from engines import export
 from engines import train as training
-from engines.card import Thresholds, Training, data_entries, write_card
+from engines.card import Training, data_entries, write_card
 from engines.east import East, EastSize
 from engines.evaluate.methods import open_networks
 from engines.recipe import Recipe
@@ -88,7 +89,7 @@ def test_card_lists_files_and_data(exported, tmp_path: Path):
     rows = [{"set": kind, "kind": "k", "source": "s", "licence_data": "CC0", "file": "f"} for kind in ("frames", "frames", "elsewhere")]
     sources.write_text(json.dumps(rows))
     card = tmp_path / "card.json"
-    write_card(card, "tiny", Thresholds(70, 110), files, Training(["train"], {}, 1, 2.0, 3), data_entries(sources, []))
+    write_card(card, "tiny", (70, Look(110, True)), files, Training(["train"], {}, 1, 2.0, 3), data_entries(sources, []))
     content = json.loads(card.read_text())
     assert content["files"]["east-mask.onnx"]["outputs"] == {"score": [1, 32, 48]}
     assert [entry["count"] for entry in content["data"]] == [0, 2]
