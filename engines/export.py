@@ -124,7 +124,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="engines.export", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("checkpoint", type=Path, help="checkpoint.pt of a run")
     parser.add_argument("--out", type=Path, required=True, help="folder for the two files and card.json")
-    parser.add_argument("--height", type=int, default=HEIGHT, help=f"px, a multiple of 64 for the slim network (default {HEIGHT})")
+    parser.add_argument("--height", type=int, default=HEIGHT, help=f"px, a multiple of 32, or 64 for the lean network (default {HEIGHT})")
     parser.add_argument("--width", type=int, default=WIDTH, help=f"px, the same (default {WIDTH})")
     parser.add_argument("--threshold", type=int, default=Options.threshold, help="recommended threshold on the uint8 map")
     parser.add_argument("--again", type=int, default=AGAIN.threshold, help=f"the same for every later look (default {AGAIN.threshold})")
