@@ -54,7 +54,7 @@ def test_odd_widths_are_refused():
         EastSize(merge=(64, 32, 32, 16))
 
 
-@pytest.mark.parametrize(("size", "gmac", "widest"), [(EastSize.slim(), 2.1, 480), (EastSize.lean(), 0.86, 240)])
+@pytest.mark.parametrize(("size", "gmac", "widest"), [(EastSize.slim(), 2.15, 480), (EastSize.lean(), 0.86, 240)])
 def test_a_network_costs_what_it_says(size, gmac, widest):
     """On the product's canvas; the lean one runs nothing at full or half resolution."""
     network, counts = East(size).eval(), []
@@ -63,7 +63,7 @@ def test_a_network_costs_what_it_says(size, gmac, widest):
             module.register_forward_hook(lambda one, _, out: counts.append((out.shape[-1], out[0, 0].numel() * one.weight.numel())))
     with torch.inference_mode():
         network(torch.zeros(1, 3, 576, 960))
-    assert sum(count for _, count in counts) == pytest.approx(gmac * 1e9, rel=0.02)
+    assert sum(count for _, count in counts) == pytest.approx(gmac * 1e9, rel=0.01)
     assert max(width for width, _ in counts) == widest
 
 
