@@ -27,6 +27,18 @@ Cells = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
+class Look:
+    """One way of looking at a picture.
+
+    threshold : score from which a cell counts as text, 1..255
+    stretched : with its highlights stretched (detect.tone), where other text stands out than in the picture as it is
+    """
+
+    threshold: int
+    stretched: bool = False
+
+
+@dataclass(frozen=True)
 class Mask:
     """What is removed from one picture (a page of a file), on the grid of cells its format can change alone.
 

@@ -2,7 +2,7 @@
 
 Keys: name, created, files {name: sha256, bytes, input, outputs, and made_from where another file was the source}, quantised
 {screens, seed, frames, percentile, float}, training {commands, recipe, seed, minutes, steps}, data [{name, kind, licence, count}],
-threshold (0..255, on the uint8 score map), scores.
+threshold (0..255, on the uint8 score map, in the first look), again {threshold, stretched} (every later look), scores.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypedDict, cast
 
+from appliance.types import Look
 from engines.synth.fonts import find_faces
 
 WEIGHTS = Path(__file__).parent / "weights"
@@ -108,15 +109,21 @@ def _debian_package(path: Path) -> tuple[str, str]:
     return package, ", ".join(names[:4]) or "see the Debian package's copyright file"
 
 
-def write_card(path: Path, name: str, threshold: int, files: dict[str, FileCard], training: Training, data: list[DataEntry]) -> None:
-    """A card without scores; `add_scores` fills them in once they are measured, `add_variants` adds files of other precision."""
+def write_card(
+    path: Path, name: str, looks: tuple[int, Look], files: dict[str, FileCard], training: Training, data: list[DataEntry]
+) -> None:
+    """A card without scores; `add_scores` fills them in once they are measured, `add_variants` adds files of other precision.
+
+    looks : the first look's threshold, and how to look again
+    """
     card = {
         "name": name,
         "created": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d"),
         "files": files,
         "training": asdict(training),
         "data": data,
-        "threshold": threshold,
+        "threshold": looks[0],
+        "again": asdict(looks[1]),
         "scores": {},
     }
     _save(path, card)

@@ -26,6 +26,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from appliance.redactor.detector import AGAIN
+from appliance.types import Look
 from engines.card import BOXES_FILE, CARD_FILE, MASK_FILE, FileCard, Training, data_entries, file_card, read_card, write_card
 from engines.east import STRIDE, ConvNorm, East
 from engines.start import load_average
@@ -37,7 +39,7 @@ LARGEST_FILE = 20_000_000  # bytes; the weights live in the repository
 
 @dataclass(frozen=True)
 class Options:
-    """height, width : of the fixed input in px, multiples of 32; threshold : recommended, on the uint8 map."""
+    """height, width : of the fixed input in px, multiples of the size's; threshold : recommended, on the uint8 map."""
 
     height: int = HEIGHT
     width: int = WIDTH
@@ -91,10 +93,11 @@ def to_bytes(score: Tensor) -> Tensor:
     return torch.round(score[:, 0] * 255.0).to(torch.uint8)
 
 
-def write_onnx(graph: nn.Module, path: Path, outputs: list[str], options: Options) -> None:
+def write_onnx(graph: Pixels, path: Path, outputs: list[str], options: Options) -> None:
     """Raises ValueError when the size does not fit the network or the file is too large for the repository."""
-    if options.height % 32 or options.width % 32:
-        raise ValueError(f"input is {options.width} x {options.height} px, both must be multiples of 32")
+    multiple = graph.network.size.multiple
+    if options.height % multiple or options.width % multiple:
+        raise ValueError(f"input is {options.width} x {options.height} px, both must be multiples of {multiple}")
     example = torch.zeros(1, options.height, options.width, 3, dtype=torch.uint8)
     torch.onnx.export(graph.eval(), (example,), str(path), input_names=["pixels"], output_names=outputs, opset_version=OPSET, dynamo=False)
     model = onnx.load(str(path))
@@ -121,9 +124,11 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="engines.export", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("checkpoint", type=Path, help="checkpoint.pt of a run")
     parser.add_argument("--out", type=Path, required=True, help="folder for the two files and card.json")
-    parser.add_argument("--height", type=int, default=HEIGHT, help=f"px, a multiple of 32 (default {HEIGHT})")
-    parser.add_argument("--width", type=int, default=WIDTH, help=f"px, a multiple of 32 (default {WIDTH})")
+    parser.add_argument("--height", type=int, default=HEIGHT, help=f"px, a multiple of 32, or 64 for the lean network (default {HEIGHT})")
+    parser.add_argument("--width", type=int, default=WIDTH, help=f"px, the same (default {WIDTH})")
     parser.add_argument("--threshold", type=int, default=Options.threshold, help="recommended threshold on the uint8 map")
+    parser.add_argument("--again", type=int, default=AGAIN.threshold, help=f"the same for every later look (default {AGAIN.threshold})")
+    parser.add_argument("--stretched", action="store_true", help="later looks see stretched highlights; it must have been trained for it")
     parser.add_argument("--name", default=Options.name)
     parser.add_argument("--command", action="append", default=[], help="the training command, for the card; repeat for each stage")
     parser.add_argument("--earlier", type=Path, action="append", default=[], help="last checkpoint of an earlier stage; repeat for each")
@@ -141,7 +146,9 @@ def main(arguments: list[str] | None = None) -> None:
     steps = before["steps"] + sum(stage["step"] for stage in stages)
     recipe = stages[-1]["recipe"]
     training = Training([*before["commands"], *args.command], recipe, recipe["schedule"]["seed"], minutes, steps)
-    write_card(args.out / CARD_FILE, options.name, options.threshold, files, training, data_entries(args.sources, args.fonts))
+    looks = (options.threshold, Look(args.again, args.stretched))
+    data = data_entries(args.sources, args.fonts)
+    write_card(args.out / CARD_FILE, options.name, looks, files, training, data)
     for name, card in files.items():
         print(f"{name}  {card['sha256']}  {card['bytes']} bytes")
 

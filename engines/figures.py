@@ -28,7 +28,7 @@ from engines.synth.backgrounds import Backgrounds, view
 from engines.synth.canvas import Colour, Picture, blend, drawn, grain
 from engines.synth.decoys import dots, specks
 from engines.synth.fonts import FontBook, find_faces, system_faces
-from engines.synth.overlays import TextBox
+from engines.synth.paint import TextBox
 from engines.synth.scene_text import Photo, draw_scene_crop, load_scene_text
 from engines.synth.screens import draw_crop, draw_screen
 from engines.synth.targets import corners

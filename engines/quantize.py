@@ -2,8 +2,9 @@
 
     python -m engines.quantize engines/weights
 
-east-mask-uint8.onnx      FP32 and Q/DQ with uint8 between the layers, opset 17: OpenVINO, whose products are of uint8 and int8 (VNNI).
-                          After a ReLU no step is spent on negative values, so its scores lie closest to the floats'
+east-mask-uint8.onnx      FP32 and Q/DQ with uint8 between the layers, opset 17: OpenVINO, whose products are of uint8 and int8. After a
+                          ReLU no step is spent on negative values, so its scores lie closest to the floats'. Weights have 7 bits:
+                          a processor without VNNI adds two products in 16 bits, and 255 x 64 + 255 x 64 is below 32768
 east-mask-int8.onnx       FP32 and explicit Q/DQ, opset 17: TensorRT 8.6 and 10.3 (their FP16 and INT8 flags do the rest)
 east-mask-fp16.onnx       FP16 throughout, opset 19: strongly typed TensorRT (10.12 and later)
 east-mask-int8-fp16.onnx  FP16 and explicit Q/DQ with FP16 scales, opset 19: the same
@@ -121,7 +122,7 @@ def read_model(path: Path) -> ModelProto:
 def quantised(model: ModelProto, screens: CalibrationDataReader, unsigned: bool = False, kept: tuple[str, ...] = KEPT) -> ModelProto:
     """The model with Q/DQ pairs.
 
-    unsigned : uint8 with a zero point for what flows, for OpenVINO; otherwise symmetric int8
+    unsigned : uint8 with a zero point for what flows and weights of 7 bits, for OpenVINO; otherwise symmetric int8
     kept : beginnings of the names of nodes that stay in float
     """
     flowing, settings = (QuantType.QUInt8, SETTINGS) if unsigned else (QuantType.QInt8, FOR_TENSORRT)
@@ -132,7 +133,7 @@ def quantised(model: ModelProto, screens: CalibrationDataReader, unsigned: bool 
         with contextlib.redirect_stdout(io.StringIO()):  # it reports every picture
             quantize_static(
                 source, path, screens, quant_format=QuantFormat.QDQ, op_types_to_quantize=QUANTISED, per_channel=True,
-                activation_type=flowing, weight_type=QuantType.QInt8, nodes_to_exclude=left_out,
+                reduce_range=unsigned, activation_type=flowing, weight_type=QuantType.QInt8, nodes_to_exclude=left_out,
                 calibrate_method=CalibrationMethod.Percentile, extra_options=settings | {"TensorQuantOverrides": _whole_input(model)},
             )  # fmt: skip
         found = onnx.load(str(path))
@@ -147,7 +148,8 @@ def _whole_input(model: ModelProto) -> dict[str, Any]:
 
 
 def free_bodies(model: ModelProto) -> None:
-    """Take the pair away between each block's last convolution and its sum; the shortcut, the second input, keeps its own.
+    """Take the pair away between the convolution and each sum that it goes into first; the second input keeps its own: a block's shortcut,
+    or the deeper map in a step of the merge.
 
     Raises ValueError where a sum is not the residual one of engines.east.
     """

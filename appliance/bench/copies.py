@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from appliance.engine import EngineOptions, open_engine, precision_for
+from appliance.engine import EngineOptions, open_engine
+from appliance.engine.choose import precision_for
 from appliance.engine.model import load_model
 from appliance.formats import Limits, Page, open_picture
 from appliance.redactor.detector import Detector
@@ -32,11 +33,11 @@ def copies_per_image(file: bytes, cache: Path) -> int:
 
     Arrays are seen through tracemalloc, to which NumPy reports its memory; what libjpeg and OpenVINO keep inside is not seen.
     """
-    model = load_model("mask", precision=precision_for("openvino", "auto", "mask"))
+    model = load_model("mask", precision=precision_for("openvino", "auto", "mask", cache))
     engine = open_engine("openvino", EngineOptions(model.path, model.sha256, cache=cache))
     try:
         page = _Watched(open_picture(file, Limits()).pages[0])
-        with Detector(engine, "mask", model.threshold).sight() as sight:
+        with Detector(engine, "mask", model.threshold, model.again).sight() as sight:
             sight.look(page, Stages())  # imports and first-time allocations
             page.targets.clear()
             tracemalloc.start()

@@ -24,7 +24,8 @@ import appliance
 from appliance.checks.rehearsal import SIZE, Failed, check_covered, encoded, redact, run_box
 from appliance.config import Config
 from appliance.daemon.sources.tree import user_name
-from appliance.engine import Engine, EngineOptions, open_engine, precision_for, reference
+from appliance.engine import Engine, EngineOptions, open_engine, reference
+from appliance.engine.choose import precision_for
 from appliance.engine.ensure import ensure_plans
 from appliance.engine.model import WEIGHTS, load_model
 from appliance.engine.tensorrt import TensorRtEngine
@@ -140,7 +141,7 @@ class SelfTest:
 
     def opened(self) -> str:
         config = self._config.engine
-        model = load_model("mask", precision=precision_for(config.name, config.precision, "mask"))
+        model = load_model("mask", precision=precision_for(config.name, config.precision, "mask", self._cache))
         slots = 2 if config.name == "openvino" else 4
         options = EngineOptions(model.path, model.sha256, slots, config.threads, self._cache, config.precision)
         self._engine = open_engine(config.name, options)

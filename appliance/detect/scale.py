@@ -20,6 +20,10 @@ MIN_SIDE = 480
 """A reduced picture's shorter side keeps so many detector pixels: the faintest real overlays are 1.6 % of the height, 8 px of 480.
 Whoever changes either shows recall before and after."""
 
+LEAST = 4
+"""No picture is reduced below 4/8, what a screen of 1080 lines is shown at: a large one may be several such screens beside each other.
+Only what is looked at in tiles anyway is also shown whole and smaller, for letters taller than a tile."""
+
 OVERLAP = 96
 """Detector pixels that neighbouring tiles share, at least: more than twice the tallest overlay text, so that what one tile cuts
 another sees with room around it."""
@@ -51,17 +55,32 @@ class View:
 
 
 def scale_for(size: tuple[int, int], canvas: tuple[int, int]) -> Scale:
-    """The largest scale up to LARGEST at which the picture fits the canvas, unless that reduces its shorter side below MIN_SIDE;
-    then the smallest that does not, and the picture is cut in tiles.
+    """The largest scale up to LARGEST at which the picture fits the canvas, unless that is below LEAST or reduces its shorter side below
+    MIN_SIDE; then the smallest that does neither, and the picture is cut in tiles.
 
     size, canvas : (height, width), picture and detector pixels
     """
     shortest = min(size)
-    for num in range(LARGEST, 0, -1):
-        height, width = Scale(num).reduced(size)
-        if height <= canvas[0] and width <= canvas[1] and (num >= EIGHTHS or shortest * num >= MIN_SIDE * EIGHTHS):
-            return Scale(num)
-    return Scale(min(EIGHTHS, -(-MIN_SIDE * EIGHTHS // shortest)))
+    fit = _fitting(size, canvas, LARGEST, LEAST)
+    if fit is not None and (fit.num >= EIGHTHS or shortest * fit.num >= MIN_SIDE * EIGHTHS):
+        return fit
+    return Scale(max(LEAST, min(EIGHTHS, -(-MIN_SIDE * EIGHTHS // shortest))))
+
+
+def scales_for(size: tuple[int, int], canvas: tuple[int, int]) -> tuple[Scale, ...]:
+    """Every scale that a picture is looked at: scale_for's, and where that takes tiles the largest at which it fits, if any does."""
+    zoom = scale_for(size, canvas)
+    whole = None if _fits(zoom.reduced(size), canvas) else _fitting(size, canvas, zoom.num - 1, 1)
+    return (zoom, whole) if whole else (zoom,)
+
+
+def _fitting(size: tuple[int, int], canvas: tuple[int, int], most: int, least: int) -> Scale | None:
+    """The largest scale from `most` down to `least` at which the picture fits."""
+    return next((zoom for zoom in map(Scale, range(most, least - 1, -1)) if _fits(zoom.reduced(size), canvas)), None)
+
+
+def _fits(reduced: tuple[int, int], canvas: tuple[int, int]) -> bool:
+    return reduced[0] <= canvas[0] and reduced[1] <= canvas[1]
 
 
 def views(reduced: tuple[int, int], canvas: tuple[int, int]) -> tuple[View, ...]:

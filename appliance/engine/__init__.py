@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from appliance.errors import AnonBoxError, BadConfig
-from appliance.types import EngineInfo, Mode, Pixels, Precision, ScoreMap
+from appliance.types import EngineInfo, Pixels, ScoreMap
 
 log = logging.getLogger("anonbox.engine")
 
@@ -83,28 +83,6 @@ class Engine(Protocol):
 
 
 ENGINES = {"openvino": "appliance.engine.openvino", "tensorrt": "appliance.engine.tensorrt"}
-
-
-def precision_for(name: str, wanted: str, mode: Mode) -> Precision:
-    """Which of the model's files to hand to the engine of that name.
-
-    wanted : "float", "int8", or "auto": INT8 where that engine is faster for it on this chip and the model comes in it. TensorRT is
-        handed floats: it measures which of the files beside them is best.
-    """
-    if wanted == "auto":
-        fast = name == "openvino" and mode == "mask" and has_int8_products()
-        return "int8" if fast else "float"
-    return "int8" if wanted == "int8" else "float"
-
-
-def has_int8_products() -> bool:
-    """Whether the processor multiplies and adds bytes into 32 bits (VNNI). Without it OpenVINO saturates sums of two products to 16
-    bits, and finds less. An arm64 processor may well have it; what OpenVINO makes of it there was not measured."""
-    try:
-        flags = Path("/proc/cpuinfo").read_text()
-    except OSError:
-        return False
-    return "avx512_vnni" in flags or "avx_vnni" in flags
 
 
 def open_engine(name: str, options: EngineOptions, fallback: str = "") -> Engine:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from appliance.errors import BadConfig
-from appliance.types import Mode, Precision
+from appliance.types import Look, Mode, Precision
 
 WEIGHTS = Path(__file__).parents[2] / "engines" / "weights"
 RESTORE = "restore it with git checkout engines/weights"
@@ -24,12 +24,14 @@ class Model:
 
     path : the ONNX file
     sha256 : hex digest of its bytes
-    threshold : score from which a cell counts as text, 1..255, as its card recommends
+    threshold : score from which a cell counts as text in the first look, 1..255, as its card recommends
+    again : how its card recommends to look at a finished picture
     """
 
     path: Path
     sha256: str
     threshold: int
+    again: Look
 
 
 def load_model(mode: Mode, folder: Path = WEIGHTS, precision: Precision = "float") -> Model:
@@ -42,6 +44,7 @@ def load_model(mode: Mode, folder: Path = WEIGHTS, precision: Precision = "float
         card: dict[str, Any] = json.loads(card_path.read_text("utf-8"))
         entry = card["files"][path.name]
         expected, threshold = str(entry["sha256"]), int(card["threshold"])
+        again = Look(int(card["again"]["threshold"]), bool(card["again"]["stretched"]))
         actual = hashlib.sha256(path.read_bytes()).hexdigest()
     except OSError as error:
         raise BadConfig("weights", f"{error.filename} cannot be read ({error.strerror}); {RESTORE}") from error
@@ -49,4 +52,4 @@ def load_model(mode: Mode, folder: Path = WEIGHTS, precision: Precision = "float
         raise BadConfig("weights", f"{card_path} does not describe {path.name}: {error!r}") from error
     if actual != expected:
         raise BadConfig("weights", f"{path} has SHA-256 {actual[:12]}…, its card says {expected[:12]}…; {RESTORE}")
-    return Model(path, actual, threshold)
+    return Model(path, actual, threshold, again)

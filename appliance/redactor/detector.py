@@ -10,21 +10,26 @@ from functools import reduce
 
 import numpy as np
 
-from appliance.detect import mask, rbox, scale
+from appliance.detect import mask, rbox, scale, tone
 from appliance.engine import STRIDE, Engine, Slot
 from appliance.formats import Page
 from appliance.redactor.stages import Stages
-from appliance.types import Cells, Mask, Mode, Pixels
+from appliance.types import Cells, Look, Mask, Mode, Pixels
+
+AGAIN = Look(128)
+"""What is left after the first look must be text more likely than not; the card may say otherwise."""
 
 
 class Detector:
     """Several files may be looked at at once, as many as the engine has slots; more wait.
 
-    threshold : score from which a cell counts as text, 1..255
+    threshold : score from which a cell counts as text in the first look, 1..255
+    again : how a finished picture is looked at; its threshold is never below that of the first look
     """
 
-    def __init__(self, engine: Engine, mode: Mode, threshold: int) -> None:
-        self.engine, self.mode, self.threshold = engine, mode, threshold
+    def __init__(self, engine: Engine, mode: Mode, threshold: int, again: Look = AGAIN) -> None:
+        self.engine, self.mode = engine, mode
+        self.first, self.again = Look(threshold), Look(max(threshold, again.threshold), again.stretched)
         self._free: queue.SimpleQueue[Slot] = queue.SimpleQueue()
         for slot in engine.slots:
             self._free.put(slot)
@@ -32,7 +37,7 @@ class Detector:
     def tiles(self, page: Page) -> int:
         """How many passes of the network one look at the page takes."""
         canvas = self.engine.slots[0].pixels.shape[:2]
-        return page.renderings * len(scale.views(scale.scale_for(page.size, canvas).reduced(page.size), canvas))
+        return page.renderings * sum(len(scale.views(zoom.reduced(page.size), canvas)) for zoom in scale.scales_for(page.size, canvas))
 
     @contextmanager
     def sight(self) -> Iterator[Sight]:
@@ -46,12 +51,13 @@ class Detector:
 
 @dataclass(frozen=True, eq=False)
 class _Shown:
-    """What a slot shows: a page as it was read at num/8, and the cells of it that were made black since."""
+    """What a slot shows: a page as it was read at num/8, the cells of it that were made black since, whether it was stretched."""
 
     page: Page
     num: int
     rendering: int
     dark: Mask | None = None
+    stretched: bool = False
 
 
 class Sight:
@@ -63,14 +69,16 @@ class Sight:
         self._canvas = (height, width)
         self._shown: _Shown | None = None
 
-    def look(self, page: Page, stages: Stages, at_least: int = 0) -> Mask:
+    def look(self, page: Page, stages: Stages) -> Mask:
         """Find the text of one page, in whichever of its renderings it shows; the mask lies on the page's own grid.
 
-        at_least : a cell's score must reach this too, 0..255
         Raises BadFile and DeviceLost, never guesses.
         """
-        threshold = max(self._detector.threshold, at_least)
-        return reduce(Mask.union, (self._look(page, rendering, threshold, stages) for rendering in range(page.renderings)))
+        return self._look(page, self._detector.first, stages)
+
+    def look_again(self, page: Page, stages: Stages) -> Mask:
+        """The same for a page that was read back from a finished file: it is looked at differently."""
+        return self._look(page, self._detector.again, stages)
 
     def show(self, page: Page, stages: Stages) -> None:
         """Have the slot show a page without looking, so that the one made from it need not be read from the start."""
@@ -78,10 +86,14 @@ class Sight:
         views = scale.views(zoom.reduced(page.size), self._canvas)
         if len(views) == 1 and page.renderings == 1:
             with stages("decode"):
-                self._show(page, zoom.num, 0, self._corner(views[0]))
+                self._show(page, zoom.num, 0, False, self._corner(views[0]))
 
-    def _look(self, page: Page, rendering: int, threshold: int, stages: Stages) -> Mask:
-        zoom = scale.scale_for(page.size, self._canvas)
+    def _look(self, page: Page, look: Look, stages: Stages) -> Mask:
+        scales = scale.scales_for(page.size, self._canvas)
+        found = (self._find(page, rendering, zoom, look, stages) for rendering in range(page.renderings) for zoom in scales)
+        return reduce(Mask.union, found)
+
+    def _find(self, page: Page, rendering: int, zoom: scale.Scale, look: Look, stages: Stages) -> Mask:
         reduced = zoom.reduced(page.size)
         views = scale.views(reduced, self._canvas)
         whole = None
@@ -89,24 +101,27 @@ class Sight:
             whole = np.empty((*reduced, 3), np.uint8)
             with stages("decode"):
                 page.read(zoom.num, whole, rendering)
+                if look.stretched:
+                    tone.stretch(whole)
         parts = []
         for view in views:
             with stages("decode"):
                 pixels = self._corner(view)
                 if whole is None:
-                    self._show(page, zoom.num, rendering, pixels)
+                    self._show(page, zoom.num, rendering, look.stretched, pixels)
                 else:
                     self._shown = None
                     pixels[...] = whole[view.top : view.top + view.height, view.left : view.left + view.width]
             with stages("infer"):
                 self._detector.engine.run(self._slot)
             with stages("mask"):
-                parts.append((view, self._hot(view, threshold)))
+                parts.append((view, self._hot(view, look.threshold)))
         with stages("mask"):
             return mask.from_hot(mask.stitch(parts, reduced), zoom, page.size, page.cell)
 
-    def _show(self, page: Page, num: int, rendering: int, pixels: Pixels) -> None:
-        """Read the page into the slot; if the slot shows the page it was made from, only blacken what it has black."""
+    def _show(self, page: Page, num: int, rendering: int, stretched: bool, pixels: Pixels) -> None:
+        """Read the page into the slot; if the slot shows the page it was made from, only blacken what it has black. Black stays black
+        when it is stretched."""
         source, shown = page.darkened(num), self._shown
         self._shown = None  # whatever goes wrong below
         if (
@@ -114,12 +129,16 @@ class Sight:
             and shown
             and (shown.page, shown.num, shown.rendering) == (source.page, num, rendering)
             and source.mask.covers(shown.dark)
+            and stretched >= shown.stretched
         ):
             mask.darken(pixels, source.mask, scale.Scale(num))
-            self._shown = _Shown(source.page, num, rendering, source.mask)
+            now = _Shown(source.page, num, rendering, source.mask, stretched)
         else:
             page.read(num, pixels, rendering)
-            self._shown = _Shown(page, num, rendering)
+            shown, now = None, _Shown(page, num, rendering, None, stretched)
+        if stretched and not (shown and shown.stretched):
+            tone.stretch(pixels)
+        self._shown = now
 
     def _hot(self, view: scale.View, threshold: int) -> Cells:
         """(height / 4, width / 4) bool: where the view holds text."""

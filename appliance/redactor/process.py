@@ -19,7 +19,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from appliance.engine import EngineOptions, open_engine, precision_for
+from appliance.engine import EngineOptions, open_engine
+from appliance.engine.choose import precision_for
 from appliance.engine.model import load_model
 from appliance.errors import AnonBoxError, BadConfig, BadFile, BadFileCode, DeviceLost, MustRunAlone
 from appliance.formats import Limits
@@ -83,9 +84,11 @@ def main(argument: str) -> int:
 
 
 def _open(settings: wire.Settings) -> Detector:
-    model = load_model(settings.mode, precision=precision_for(settings.engine, settings.precision, settings.mode))
-    options = EngineOptions(model.path, model.sha256, len(settings.lanes), settings.threads, Path(settings.cache), settings.precision)
-    return Detector(open_engine(settings.engine, options, settings.fallback), settings.mode, settings.threshold or model.threshold)
+    cache = Path(settings.cache)
+    model = load_model(settings.mode, precision=precision_for(settings.engine, settings.precision, settings.mode, cache))
+    options = EngineOptions(model.path, model.sha256, len(settings.lanes), settings.threads, cache, settings.precision)
+    engine = open_engine(settings.engine, options, settings.fallback)
+    return Detector(engine, settings.mode, settings.threshold or model.threshold, model.again)
 
 
 def _give_up(failure: threading.ExceptHookArgs) -> None:

@@ -9,11 +9,6 @@ from appliance.redactor.detector import Sight
 from appliance.redactor.stages import Stages
 from appliance.types import Mask
 
-LEFT_OVER = 128
-"""What is left must be text more likely than not. The first look already took all from a lower score on; black squares make the
-network see faint things beside them that were not there. With the threshold of the first look 12 of 30 drawn 1080p screens
-needed a third look, with this one 4, and nothing on the evaluation pictures was missed for it."""
-
 
 def left_over(picture: Picture, finished: bytes, masks: Sequence[Mask], sight: Sight, stages: Stages) -> list[Mask]:
     """Check the finished bytes against the source and look at them once more for text.
@@ -24,5 +19,5 @@ def left_over(picture: Picture, finished: bytes, masks: Sequence[Mask], sight: S
     """
     with stages("verify"):
         reopened = picture.check(finished, masks)
-    seen = [sight.look(page, stages, LEFT_OVER) for page in reopened.pages]
+    seen = [sight.look_again(page, stages) for page in reopened.pages]
     return [Mask(found.cells & ~mask.cells, mask.cell, mask.size) for found, mask in zip(seen, masks, strict=True)]

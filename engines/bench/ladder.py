@@ -19,7 +19,8 @@ from typing import Any
 
 from appliance.bench.frames import drawn_files
 from appliance.bench.throughput import cores
-from appliance.engine import EngineOptions, open_engine, precision_for
+from appliance.engine import EngineOptions, open_engine
+from appliance.engine.choose import precision_for
 from appliance.engine.model import load_model
 from appliance.formats import Limits
 from appliance.redactor.client import SPARE_LANES
@@ -144,9 +145,11 @@ def _opened(row: Row, kit: Kit) -> Callable[[Sequence[bytes]], dict[str, float]]
 
 def _shipped(kit: Kit) -> Callable[[Sequence[bytes]], dict[str, float]]:
     """The whole of redact(), in as many lanes as the redactor has."""
-    model = load_model("mask", precision=precision_for("openvino", "auto", "mask"))
+    model = load_model("mask", precision=precision_for("openvino", "auto", "mask", kit.cache))
     lanes = cores() + SPARE_LANES
-    detector = Detector(open_engine("openvino", EngineOptions(model.path, model.sha256, lanes, cache=kit.cache)), "mask", model.threshold)
+    detector = Detector(
+        open_engine("openvino", EngineOptions(model.path, model.sha256, lanes, cache=kit.cache)), "mask", model.threshold, model.again
+    )
     return lambda files: _in_parallel(lambda file: redact(file, detector, Limits())[1].stages_ms, files, lanes)
 
 

@@ -17,8 +17,9 @@ from PIL import Image
 
 from appliance.detect import mask as cells
 from appliance.detect import rbox
-from appliance.detect.scale import EIGHTHS, Scale, View, scale_for, views
-from appliance.formats import Limits, open_picture
+from appliance.detect.scale import EIGHTHS, Scale, View, scales_for, views
+from appliance.detect.tone import stretch
+from appliance.formats import Limits, Page, open_picture
 from appliance.types import Cells, Mode
 from engines.card import BOXES_FILE, MASK_FILE
 
@@ -65,7 +66,7 @@ class Fixed:
 
 @dataclass(frozen=True)
 class Maps:
-    """The network's maps over the tiles of one picture.
+    """The network's maps over the tiles of one picture at one scale.
 
     parts : of each tile its place, score (h, w) uint8 and, in box mode, geometry (h, w, 5) float32
     size, cell : (height, width) px of the picture and of the smallest part of it that can go
@@ -96,13 +97,27 @@ class Maps:
         return Found(mask, boxes[:, :8].reshape(-1, 4, 2).astype(np.float64) * (EIGHTHS / self.scale.num))
 
 
-class Network:
-    """An ONNX file of engines.export or engines.quantize under OpenVINO, computed in FP32 where the file does not say otherwise."""
+@dataclass(frozen=True)
+class Looks:
+    """Several answers of which each adds what it finds; the boxes are the first one's."""
 
-    def __init__(self, path: Path, name: str = "") -> None:
+    answers: Sequence[Answer]
+
+    def at(self, threshold: int) -> Found:
+        found = [answer.at(threshold) for answer in self.answers]
+        return Found(np.logical_or.reduce([one.mask for one in found]), found[0].quads)
+
+
+class Network:
+    """An ONNX file of engines.export or engines.quantize under OpenVINO, computed in FP32 where the file does not say otherwise.
+
+    stretched : it is shown every picture as the product's later looks see it
+    """
+
+    def __init__(self, path: Path, name: str = "", stretched: bool = False) -> None:
         import openvino
 
-        self.name = name or path.stem
+        self.name, self.stretched = name or path.stem, stretched
         model = openvino.Core().read_model(str(path))
         self.mode: Mode = "boxes" if len(model.outputs) > 1 else "mask"
         self.sweeps = self.mode == "mask"
@@ -110,12 +125,16 @@ class Network:
         settings = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
         self._compiled: Any = openvino.Core().compile_model(model, "CPU", settings)
 
-    def look(self, path: Path) -> Maps:
+    def look(self, path: Path) -> Looks:
         page = open_picture(path.read_bytes(), Limits()).pages[0]
-        scale = scale_for(page.size, self.canvas)
+        return Looks([self._maps(page, scale) for scale in scales_for(page.size, self.canvas)])
+
+    def _maps(self, page: Page, scale: Scale) -> Maps:
         reduced = scale.reduced(page.size)
         whole = np.empty((*reduced, 3), np.uint8)
         page.read(scale.num, whole)
+        if self.stretched:
+            stretch(whole)
         parts = []
         for view in views(reduced, self.canvas):
             canvas = np.zeros((1, *self.canvas, 3), np.uint8)

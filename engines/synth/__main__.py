@@ -21,9 +21,9 @@ from engines.synth.backgrounds import Backgrounds, view
 from engines.synth.canvas import Picture
 from engines.synth.decoys import KINDS as DECOYS
 from engines.synth.fonts import FontBook, find_faces, system_faces
-from engines.synth.overlays import TextBox
+from engines.synth.paint import TextBox
 from engines.synth.scene_text import Photo, draw_scene_crop, load_scene_text
-from engines.synth.screens import draw_crop, draw_screen
+from engines.synth.screens import Mix, draw_crop, draw_screen
 from engines.synth.targets import corners
 
 SIDE = 384
@@ -59,8 +59,9 @@ def preview(out: Path, seed: int, book: FontBook, store: Backgrounds, photos: tu
         picture = view(rngs[k], Backgrounds(), SIDE, SIDE)
         decoy(rngs[k], picture)
         scenes.append(picture)
-    tile(scenes, 3).save(out / "decoys.png")
-    crops = [draw_crop(rng, book.shelf(seed, k), store, SIDE) for k, rng in enumerate(rngs)]
+    tile(scenes, 5).save(out / "decoys.png")
+    mix = Mix(turned=0.2, stretched=0.2)
+    crops = [draw_crop(rng, book.shelf(seed, k), store, SIDE, mix) for k, rng in enumerate(rngs)]
     tile([with_boxes(crop.pixels, crop.boxes) for crop in crops], 5).save(out / "overlays.png")
     if photos:
         worn = [draw_scene_crop(rng, photos, SIDE, degraded=k % 2) for k, rng in enumerate(rngs)]

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
+from engines.synth import artefacts
 from engines.synth.backgrounds import bubbles, highlights, instrument
 from engines.synth.canvas import Colour, Picture, blend, drawn, grain
 
@@ -144,8 +145,10 @@ def thumbnail(rng: np.random.Generator, picture: Picture) -> None:
 
 
 KINDS: tuple[tuple[Callable[[np.random.Generator, Picture], None], float], ...] = (
-    (dots, 0.2), (specks, 0.16), (bubbles, 0.1), (icon, 0.18), (gauge, 0.1), (ticks, 0.1), (bar, 0.1), (strokes, 0.06), (instrument, 0.04),
-    (thumbnail, 0.04),
+    (dots, 0.17), (specks, 0.14), (bubbles, 0.06), (icon, 0.16), (gauge, 0.09), (ticks, 0.09), (bar, 0.09), (strokes, 0.05),
+    (instrument, 0.04), (thumbnail, 0.06), (artefacts.dashes, 0.08), (artefacts.foam, 0.08), (artefacts.twins, 0.07),
+    (artefacts.rings, 0.06), (artefacts.streaks, 0.06), (artefacts.movement, 0.05), (artefacts.doppler, 0.05), (artefacts.rules, 0.03),
+    (artefacts.marks, 0.05),
 )  # fmt: skip
 _WEIGHTS = np.cumsum([weight for _, weight in KINDS]) / sum(weight for _, weight in KINDS)
 

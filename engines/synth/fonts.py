@@ -17,7 +17,9 @@ SYSTEM_FOLDERS = (Path("/usr/share/fonts"), Path("/usr/local/share/fonts"))
 BITMAP_LIKE = re.compile(r"terminus|unifont|vt323|press-?start|ocr-?[ab]|share-tech-mono|proggy|spleen|cozette", re.I)
 # Symbol sets have no letters; fontsource splits each face by script, and its full Latin file is the one wanted.
 UNWANTED = re.compile(r"emoji|symbol|icon|math|dingbat|bullets|d050000l|barcode|-latin-ext-|-vietnamese-", re.I)
-DRAW_SIZES = (10, 11, 12, 13, 14, 16, 18, 20, 24, 28, 32, 40, 48, 64, 96)  # few, so that opened fonts are used again
+LATIN = "Ag05:"
+SAMPLE = 6  # letters of a script that a face must have
+DRAW_SIZES = (10, 11, 12, 13, 14, 16, 18, 20, 24, 28, 32, 40, 48, 64, 96, 160)  # few, so that opened fonts are used again
 
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
@@ -36,7 +38,7 @@ BUILT_IN = Face("built-in", bitmap=True, built_in=True)
 
 
 def find_faces(folders: list[Path]) -> tuple[Face, ...]:
-    """All Latin faces below the folders, in a stable order; Pillow's built-in bitmap is always the first."""
+    """All faces below the folders with Latin letters or those of words.SCRIPTS, in a stable order; Pillow's own bitmap is the first."""
     faces = [BUILT_IN]
     for folder in folders:
         for path in sorted(folder.rglob("*")):
@@ -45,7 +47,7 @@ def find_faces(folders: list[Path]) -> tuple[Face, ...]:
             if "italic" in path.name.lower() and "fontsource" in str(path):
                 continue
             face = Face(str(path), bitmap=bool(BITMAP_LIKE.search(path.name)))
-            if covers(face, "Ag05:"):
+            if covers(face, LATIN) or any(covers(face, letters[:SAMPLE]) for letters in words.SCRIPTS):
                 faces.append(face)
     return tuple(faces)
 
@@ -104,9 +106,10 @@ class FontBook:
 
     @classmethod
     def of(cls, faces: tuple[Face, ...]) -> FontBook:
-        bitmap = tuple(face for face in faces if face.bitmap)
-        scripts = tuple(tuple(f for f in faces if covers(f, letters[:6])) for letters in words.SCRIPTS)
-        return cls(tuple(face for face in faces if not face.bitmap) or bitmap, bitmap, scripts)
+        latin = [face for face in faces if covers(face, LATIN)]
+        bitmap = tuple(face for face in latin if face.bitmap)
+        scripts = tuple(tuple(f for f in faces if covers(f, letters[:SAMPLE])) for letters in words.SCRIPTS)
+        return cls(tuple(face for face in latin if not face.bitmap) or bitmap, bitmap, scripts)
 
     def shelf(self, seed: int, number: int, bitmap_share: float = 0.35, count: int = 12) -> FontBook:
         """A few faces of the book, the same for the same (seed, number): opening a face costs more than drawing with it."""

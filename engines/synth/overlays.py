@@ -2,62 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
-from PIL import Image
 
 from engines.synth import text as writing
 from engines.synth import words
-from engines.synth.canvas import Colour, Picture, blend, dilate
+from engines.synth.canvas import Colour
 from engines.synth.fonts import FontBook
+from engines.synth.paint import BLACK, Line, Style
 
-LEAST_CONTRAST = 14.0  # grey levels; fainter ink is neither asked for nor punished
-SPLIT_GAP = 1.0  # a gap wider than this many heights parts a line into two boxes
-BLACK: Colour = (0, 0, 0)
-
-
-@dataclass(frozen=True)
-class Style:
-    """How a line is painted.
-
-    opacity : of the letters; outline : px of a rim around them; shadow : (right, down) px
-    behind : colour and opacity of a filled box behind the line, or None
-    """
-
-    colour: Colour
-    opacity: float = 1.0
-    outline: int = 0
-    rim: Colour = BLACK
-    shadow: tuple[int, int] = (0, 0)
-    behind: tuple[Colour, float] | None = None
-
-
-@dataclass(frozen=True)
-class Line:
-    """One line and its corner on the screen, in px; anchor : 0 the x is its left side, 1 its right, 0.5 its middle."""
-
-    text: str
-    hand: writing.Hand
-    style: Style
-    x: float
-    y: float
-    anchor: float = 0.0
-    turn: float = 0.0
-
-
-@dataclass(frozen=True)
-class TextBox:
-    """Where ink lies: middle, width, height in px, angle in radians counter-clockwise; care : False when too faint to ask for."""
-
-    cx: float
-    cy: float
-    width: float
-    height: float
-    angle: float = 0.0
-    care: bool = True
-    text: str = ""
+FAINTEST = 0.12  # opacity
+TALLEST = 230.0  # px: 40 % of the detector's canvas
 
 
 def _jitter(rng: np.random.Generator, colour: Colour, sigma: float) -> Colour:
@@ -65,8 +22,13 @@ def _jitter(rng: np.random.Generator, colour: Colour, sigma: float) -> Colour:
     return r, g, b
 
 
-def draw_style(rng: np.random.Generator) -> Style:
-    """Mostly white and light grey; then amber, green, blue, inverted badges and dark letters."""
+def draw_style(rng: np.random.Generator, strange: bool = False) -> Style:
+    """Mostly white and light grey; then amber, green, blue, inverted badges and dark letters.
+
+    strange : at times hardly to be seen, or no paint at all
+    """
+    if strange and rng.random() < 0.15:
+        return shifted(rng)
     kind = rng.random()
     grey = int(rng.integers(150, 236))
     if kind < 0.5:
@@ -83,7 +45,8 @@ def draw_style(rng: np.random.Generator) -> Style:
         colour = _jitter(rng, (70, 150, 240), 30)
     else:
         return _badge(rng)
-    style = Style(colour, float(rng.uniform(0.5, 0.95)) if rng.random() < 0.22 else 1.0)
+    faintest = FAINTEST if strange else 0.45
+    style = Style(colour, float(np.exp(rng.uniform(math.log(faintest), math.log(0.95)))) if rng.random() < 0.25 else 1.0)
     kind = rng.random()
     if kind < 0.22:
         style = replace(style, outline=1, rim=BLACK if rng.random() < 0.7 else _jitter(rng, (90, 90, 90), 25))
@@ -107,98 +70,32 @@ def _badge(rng: np.random.Generator) -> Style:
     return Style((dark, dark, dark) if rng.random() < 0.5 else _jitter(rng, (200, 30, 30), 25))
 
 
-def wiped(rng: np.random.Generator, alpha: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The line after someone's clumsy redaction: pieces of its letters are gone."""
-    height, width = alpha.shape
-    out = alpha.copy()
-    for _ in range(int(rng.integers(1, 4))):
-        if rng.random() < 0.7:
-            start = int(rng.integers(0, width))
-            out[:, start : start + int(rng.uniform(0.3, 4) * height)] = 0
-        else:
-            row = int(rng.integers(0, height))
-            out[row : row + max(1, int(0.4 * height))] = 0
-    return out
+def pale_style(rng: np.random.Generator) -> Style:
+    """White and light grey letters as they lie on overexposed tissue, often half transparent, some with a rim."""
+    grey = int(rng.integers(205, 256))
+    opacity = float(rng.uniform(0.35, 0.95)) if rng.random() < 0.5 else 1.0
+    style = Style(_jitter(rng, (grey, grey, grey), 3), opacity)
+    if rng.random() < 0.3:
+        rim = int(rng.integers(120, 235))
+        style = replace(style, outline=1, rim=(rim, rim, rim))
+    return style
 
 
-def paint(picture: Picture, line: Line, wipe: np.random.Generator | None = None) -> list[TextBox]:
-    """Write one line; the boxes of its ink inside the picture (several where gaps are wide, none where it lies outside).
-
-    wipe : given, parts of the letters are left out
-    """
-    alpha = writing.write(line.hand, line.text)
-    if wipe is not None and alpha.size:
-        alpha = wiped(wipe, alpha)
-    if alpha.size == 0:
-        return []
-    height, width = alpha.shape
-    x, y = round(line.x - line.anchor * width), round(line.y)
-    if x >= picture.shape[1] or y >= picture.shape[0] or x + width <= 0 or y + height <= 0:
-        return []
-    before = picture[max(0, y) : y + height, max(0, x) : x + width].astype(np.int16)
-    style = line.style
-    if line.turn:
-        return _paint_turned(picture, line, alpha, x, y)
-    if style.behind:
-        pad = max(1, round(0.25 * line.hand.height))
-        solid = np.full((height + 2 * pad, width + 2 * pad), 255, np.uint8)
-        blend(picture, solid, x - pad, y - pad, style.behind[0], style.behind[1])
-        before = picture[max(0, y) : y + height, max(0, x) : x + width].astype(np.int16)
-    _letters(picture, style, alpha, x, y)
-    return _boxes(picture, before, line, alpha, (x, y))
-
-
-def _letters(picture: Picture, style: Style, alpha: NDArray[np.uint8], x: int, y: int) -> None:
-    if style.outline:
-        blend(picture, dilate(alpha, style.outline), x - style.outline, y - style.outline, style.rim, 0.85 * style.opacity)
-    if style.shadow != (0, 0):
-        blend(picture, alpha, x + style.shadow[0], y + style.shadow[1], BLACK, 0.9 * style.opacity)
-    blend(picture, alpha, x, y, style.colour, style.opacity)
-
-
-def _boxes(picture: Picture, before: NDArray[np.int16], line: Line, alpha: NDArray[np.uint8], corner: tuple[int, int]) -> list[TextBox]:
-    """The line's parts between wide gaps, clipped to the picture; a part is asked for when its ink stands out."""
-    x, y = corner
-    height = alpha.shape[0]
-    top, left = max(0, -y), max(0, -x)
-    inside = alpha[top : picture.shape[0] - y, left : picture.shape[1] - x] > 90
-    y0, x0 = y + top, x + left
-    change = np.abs(picture[y0 : y0 + inside.shape[0], x0 : x0 + inside.shape[1]].astype(np.int16) - before).max(axis=2)
-    boxes = []
-    for start, end in _spans(np.any(inside, axis=0), SPLIT_GAP * line.hand.height):
-        part = inside[:, start:end]
-        rows = np.flatnonzero(part.any(axis=1))
-        low, high = int(rows[0]), int(rows[-1]) + 1
-        if (high - low) * (end - start) < 6:
-            continue  # a speck at the edge says nothing
-        seen = float(change[:, start:end][part].mean()) if not line.style.outline else 255.0
-        at_side = x0 + start == 0 or x0 + end == picture.shape[1]
-        sliver = high - low < min(4.0, 0.45 * height) or (at_side and end - start < 3)
-        boxes.append(TextBox(
-            x0 + (start + end) / 2, y0 + (low + high) / 2, end - start, high - low, 0.0,
-            seen >= LEAST_CONTRAST and not sliver, line.text,
-        ))  # fmt: skip
-    return boxes
-
-
-def _spans(ink: NDArray[np.bool_], gap: float) -> list[tuple[int, int]]:
-    """[start, end) of the runs of ink columns, runs closer than `gap` joined."""
-    columns = np.flatnonzero(ink)
-    if columns.size == 0:
-        return []
-    breaks = np.flatnonzero(np.diff(columns) > gap)
-    starts = [int(columns[0])] + [int(columns[k + 1]) for k in breaks]
-    ends = [int(columns[k]) + 1 for k in breaks] + [int(columns[-1]) + 1]
-    return list(zip(starts, ends))
-
-
-def _paint_turned(picture: Picture, line: Line, alpha: NDArray[np.uint8], x: int, y: int) -> list[TextBox]:
-    """A line at an angle about its middle; never with a box behind it."""
-    height, width = alpha.shape
-    turned = Image.fromarray(alpha).rotate(float(np.degrees(line.turn)), Image.Resampling.BICUBIC, expand=True)
-    cx, cy = x + width / 2, y + height / 2
-    _letters(picture, line.style, np.asarray(turned), round(cx - turned.width / 2), round(cy - turned.height / 2))
-    return [TextBox(cx, cy, width, height, line.turn, True, line.text)]
+def shifted(rng: np.random.Generator) -> Style:
+    """Letters that are no paint: a little lighter or darker than the picture, or of another colour alone, or a change of texture."""
+    sign = 1.0 if rng.random() < 0.6 else -1.0
+    kind = rng.random()
+    level = sign * float(np.exp(rng.uniform(math.log(12), math.log(90))))
+    if kind < 0.4:
+        return Style(BLACK, shift=(level, level, level))
+    if kind < 0.65:
+        channel = int(rng.integers(3))
+        return Style(BLACK, shift=tuple(sign * float(rng.uniform(35, 100)) if k == channel else 0.0 for k in range(3)))  # type: ignore[arg-type]
+    if kind < 0.8:  # the same luma (ITU-R BT.601), another chroma
+        red = sign * float(rng.uniform(40, 85))
+        return Style(BLACK, shift=(red, -(0.299 + 0.5 * 0.114) * red / 0.587, 0.5 * red))
+    deep = float(rng.uniform(40, 90))
+    return Style(BLACK, shift=(deep, deep, deep), weave=("checker", "rows", "columns")[int(rng.integers(3))])
 
 
 @dataclass(frozen=True)
@@ -260,14 +157,53 @@ def screen_lines(rng: np.random.Generator, book: FontBook, sheet: Sheet) -> list
     return lines
 
 
-def scattered(rng: np.random.Generator, book: FontBook, area: tuple[int, int, int, int], count: int, height: float = 0.0) -> list[Line]:
-    """Single lines anywhere in area = (x, y, width, height), each in its own hand; height 0 draws one for each."""
+def scattered(
+    rng: np.random.Generator, book: FontBook, area: tuple[int, int, int, int], count: int, height: float = 0.0, strange: bool = False
+) -> list[Line]:
+    """Single lines anywhere in area = (x, y, width, height), each in its own hand; height 0 draws one for each.
+
+    strange : some of them tall, at any angle, mirrored or hardly to be seen
+    """
     x, y, w, h = area
     lines = []
     for _ in range(count):
-        tall = height * float(rng.uniform(0.8, 1.4)) if height else float(np.exp(rng.uniform(np.log(5.0), np.log(38.0))))
+        tall = height * float(rng.uniform(0.8, 1.4)) if height else _height(rng, 0.3 * strange)
         said, hand = writing.content(rng, book, writing.draw_hand(rng, book, tall))
-        turn = float(rng.normal(0, 0.12)) if rng.random() < 0.08 else 0.0
+        if rng.random() < 0.15:
+            said, hand = words.digits(rng), replace(hand, spacing=0.0)
         at = (x + float(rng.uniform(-0.05, 0.95)) * w, y + float(rng.uniform(-0.01, 0.98)) * h)
-        lines.append(Line(said, hand, draw_style(rng), at[0], at[1], 0.0, turn))
+        if tall > 40:  # tall letters: few of them, and not beyond the edge for the most part
+            said, at = said[: int(rng.integers(1, 10))], (x + float(rng.uniform(-0.1, 0.6)) * w, y + float(rng.uniform(-0.05, 0.8)) * h)
+        turn = _turn(rng) if strange else float(rng.normal(0, 0.12)) * (rng.random() < 0.08)
+        lines.append(Line(said, hand, draw_style(rng, strange), at[0], at[1], 0.0, turn, strange and rng.random() < 0.04))
     return lines
+
+
+def _height(rng: np.random.Generator, tall: float) -> float:
+    """Px; tall : share of those above the usual."""
+    low, high = (30.0, TALLEST) if rng.random() < tall else (5.0, 38.0)
+    return float(np.exp(rng.uniform(math.log(low), math.log(high))))
+
+
+def _turn(rng: np.random.Generator) -> float:
+    """Mostly none; a little, a quarter, half, or by any angle."""
+    kind = rng.random()
+    if kind < 0.5:
+        return 0.0
+    if kind < 0.6:
+        return float(rng.normal(0, 0.12))
+    if kind < 0.78:
+        return float(rng.choice([1, 2, 3])) * math.pi / 2
+    return float(rng.uniform(-math.pi, math.pi))
+
+
+def watermark(rng: np.random.Generator, book: FontBook, area: tuple[int, int, int, int]) -> Line:
+    """Pale letters across a good part of the picture."""
+    x, y, w, h = area
+    tall = float(np.exp(rng.uniform(math.log(0.05), math.log(0.3)))) * h
+    hand = replace(writing.draw_hand(rng, book, min(tall, TALLEST)), way="fine", spacing=0.0)
+    said = words.pick(rng, [words.surname(rng).upper(), words.person(rng), words.state(rng), "CONFIDENTIAL", "COPY"])
+    grey = 255 if rng.random() < 0.8 else int(rng.integers(0, 60))
+    style = Style((grey, grey, grey), float(np.exp(rng.uniform(math.log(0.08), math.log(0.5)))))
+    turn = float(rng.choice([0.0, 0.0, rng.uniform(0.2, 0.8), rng.uniform(-math.pi, math.pi)]))
+    return Line(said, hand, style, x + w * float(rng.uniform(0.2, 0.8)), y + h * float(rng.uniform(0.1, 0.7)), 0.5, turn)

@@ -12,7 +12,7 @@ from PIL import Image
 from engines.synth.backgrounds import PICTURE_SUFFIXES
 from engines.synth.canvas import Picture
 from engines.synth.degrade import degrade
-from engines.synth.overlays import TextBox
+from engines.synth.paint import TextBox
 
 DO_NOT_CARE = "###"  # ICDAR's mark for text that nobody can read
 SMALLEST_ZOOM, LARGEST_ZOOM = 0.35, 1.6

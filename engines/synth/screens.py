@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
 from PIL import Image
 
+from appliance.detect.tone import curve as stretch_curve
 from engines.synth import overlays, text
 from engines.synth.backgrounds import Backgrounds, highlights, view
-from engines.synth.canvas import Picture, blend, drawn
+from engines.synth.canvas import Picture, blend, drawn, grain
 from engines.synth.decoys import draw_decoys, icon_at
 from engines.synth.degrade import degrade
 from engines.synth.fonts import FontBook
-from engines.synth.overlays import Line, TextBox
+from engines.synth.grounds import ground
+from engines.synth.marks import draw_code
+from engines.synth.paint import Line, TextBox, paint
 
 ASPECTS = (4 / 3, 5 / 4, 16 / 9, 1.4, 1.0, 0.9)
+COVER_CELL = 16  # px of the largest squares that the product blackens, at the detector's scale
 SMALLEST_TEXT, LARGEST_TEXT = 0.0125, 0.036  # capital height over picture height; real overlays, less their descenders
 
 
@@ -25,6 +30,9 @@ class Mix:
 
     text_free : crops without any text; screens : crops cut from a whole screen, the others hold scattered words
     decoys : crops with hard negatives; degraded : strength of the degradations; broken : lines that were partly wiped out
+    strange : crops that may show the rare kinds: faint, slanted, tall, woven or of another colour alone, watermarks, codes, other grounds
+    turned : crops turned by 90, 180 or 270 degrees, some of them as seen in a mirror
+    stretched : crops seen with their highlights stretched, as the product's second look sees a picture that the first one redacted
     """
 
     text_free: float = 0.3
@@ -32,6 +40,9 @@ class Mix:
     decoys: float = 0.5
     degraded: float = 1.0
     broken: float = 0.06
+    strange: float = 0.0
+    turned: float = 0.0
+    stretched: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -57,17 +68,33 @@ class Window:
 def draw_crop(rng: np.random.Generator, book: FontBook, store: Backgrounds, side: int = 384, mix: Mix | None = None) -> Drawing:
     """One training crop of side x side px."""
     mix = mix or Mix()
-    bare = rng.random() < mix.text_free
+    bare, area, strange = rng.random() < mix.text_free, (0, 0, side, side), rng.random() < mix.strange
     if rng.random() < mix.screens:
         window = _random_window(rng, side)
         pixels = camera(rng, store, window)
-        lines = [] if bare else _shifted(screen_layout(rng, book, window), window)
+        lines = [] if bare else _shifted(screen_layout(rng, book, window, strange), window)
     else:
-        pixels = view(rng, store, side, side) if rng.random() < 0.9 else _plain(rng, side)
-        lines = [] if bare else overlays.scattered(rng, book, (0, 0, side, side), int(rng.integers(1, 9)))
-    if rng.random() < 0.14:
+        pixels = ground(rng, side) if rng.random() < 0.1 + 0.2 * strange else view(rng, store, side, side)
+        lines = [] if bare else overlays.scattered(rng, book, area, int(rng.integers(1, 9)), strange=strange)
+    if strange and not bare and rng.random() < 0.15:
+        lines.insert(0, overlays.watermark(rng, book, area))
+    stretched = rng.random() < mix.stretched
+    if rng.random() < (0.5 if stretched else 0.18):
         saturate(rng, pixels)
-    return finish(rng, pixels, lines, mix)
+        lines = [replace(line, style=overlays.pale_style(rng)) if rng.random() < 0.5 else line for line in lines]
+    drawing = finish(rng, pixels, lines, mix, stretched, codes=strange)
+    return _turned(rng, drawing) if rng.random() < mix.turned else drawing
+
+
+def _turned(rng: np.random.Generator, drawing: Drawing) -> Drawing:
+    """The square picture by a quarter, half or three quarters counter-clockwise; one in eight is mirrored first."""
+    pixels, boxes, side = drawing.pixels, drawing.boxes, drawing.pixels.shape[1]
+    if rng.random() < 0.125:
+        pixels, boxes = pixels[:, ::-1], tuple(replace(box, cx=side - box.cx, angle=-box.angle) for box in boxes)
+    quarters = int(rng.integers(1, 4))
+    for _ in range(quarters):
+        boxes = tuple(replace(box, cx=box.cy, cy=side - box.cx, width=box.height, height=box.width) for box in boxes)
+    return Drawing(np.ascontiguousarray(np.rot90(pixels, quarters)), boxes)
 
 
 def draw_screen(rng: np.random.Generator, book: FontBook, store: Backgrounds, width: int, height: int, degraded: float = 0.6) -> Drawing:
@@ -77,19 +104,55 @@ def draw_screen(rng: np.random.Generator, book: FontBook, store: Backgrounds, wi
     return finish(rng, pixels, screen_layout(rng, book, window), Mix(degraded=degraded, decoys=0.3))
 
 
-def finish(rng: np.random.Generator, pixels: Picture, lines: list[Line], mix: Mix) -> Drawing:
-    """Decoys, then the text, then the wear and tear."""
+def finish(rng: np.random.Generator, pixels: Picture, lines: list[Line], mix: Mix, stretched: bool = False, codes: bool = False) -> Drawing:
+    """Decoys, then the text, then the wear and tear; stretched : see Mix; codes : among the text may be some."""
     if rng.random() < mix.decoys:
         draw_decoys(rng, pixels)
     boxes: list[TextBox] = []
+    if codes and lines and rng.random() < 0.12:
+        code = draw_code(rng, pixels)
+        boxes += [code] if code else []
+    tone = stretch_curve() if stretched else None
+    covered: list[TextBox] = []
     for line in lines:
-        if not any(_touches(pixels, line, box) for box in boxes):
+        if not any(_touches(pixels, line, box) for box in boxes + covered):
             broken = rng.random() < mix.broken
-            boxes += overlays.paint(pixels, line, rng if broken else None)
-            if len(line.text) <= 4 and boxes and rng.random() < 0.3:
+            found = paint(pixels, line, rng if broken else None, tone)
+            hidden = rng.random() < (0.5 if stretched else 0.04)
+            (covered if hidden else boxes).extend(found)
+            if len(line.text) <= 4 and boxes and not hidden and rng.random() < 0.3:
                 _decorate(rng, pixels, boxes[-1])
-    smallest = min((box.height for box in boxes), default=99.0)
-    return Drawing(degrade(rng, pixels, mix.degraded, smallest), tuple(boxes))
+    worn = degrade(rng, pixels, mix.degraded, min((line.hand.height for line in lines), default=99.0))
+    if covered:
+        worn = worn.copy()
+        boxes = [replace(box, care=box.care and not any(_meets(box, other) for other in covered)) for box in boxes]
+        boxes += _left(rng, worn, covered)
+    return Drawing(tone[worn] if tone is not None else worn, tuple(boxes))
+
+
+def _meets(box: TextBox, other: TextBox) -> bool:
+    """Whether the squares that cover `other` may reach into `box`."""
+    reach_x, reach_y = (box.width + other.width) / 2 + COVER_CELL, (box.height + other.height) / 2 + COVER_CELL
+    return abs(box.cx - other.cx) < reach_x and abs(box.cy - other.cy) < reach_y
+
+
+def _left(rng: np.random.Generator, pixels: Picture, covered: list[TextBox]) -> list[TextBox]:
+    """Blacken the boxes cell by cell as the product does; of one in five an end stays in sight, and that is what is returned."""
+    cell, left = int(rng.choice([4, 6, 8, COVER_CELL])), []
+    for box in covered:
+        x0, y0, x1, y1 = (
+            int((box.cx - box.width / 2) // cell * cell), int((box.cy - box.height / 2) // cell * cell),
+            int(-(-(box.cx + box.width / 2) // cell) * cell), int(-(-(box.cy + box.height / 2) // cell) * cell),
+        )  # fmt: skip
+        if not box.angle and box.width > 2 * box.height and x1 - x0 > 6 * cell and rng.random() < 0.2:
+            x1 -= max(2, int(box.height / cell)) * cell
+            end = min(float(pixels.shape[1]), box.cx + box.width / 2)
+            left.append(replace(box, cx=(x1 + end) / 2, width=end - x1, care=False))
+        elif box.angle:
+            reach = int(math.hypot(box.width, box.height) / 2)
+            x0, x1, y0, y1 = int(box.cx) - reach, int(box.cx) + reach, int(box.cy) - reach, int(box.cy) + reach
+        pixels[max(0, y0) : max(0, y1), max(0, x0) : max(0, x1)] = 0
+    return [box for box in left if box.width > 2]
 
 
 def _touches(pixels: Picture, line: Line, box: TextBox) -> bool:
@@ -123,15 +186,6 @@ def _random_window(rng: np.random.Generator, side: int) -> Window:
     x = int(rng.choice([0, far_x, rng.uniform(0, far_x + 1), rng.uniform(-40, far_x + 90)], p=[0.35, 0.2, 0.3, 0.15]))
     y = int(rng.choice([0, far_y, rng.uniform(0, far_y + 1), rng.uniform(-40, far_y + 90)], p=[0.35, 0.25, 0.25, 0.15]))
     return Window(width, height, x, y, side, side)
-
-
-def _plain(rng: np.random.Generator, side: int) -> Picture:
-    """The study's blocking of the full image: one colour, mostly black or grey."""
-    level = int(rng.integers(0, 60)) if rng.random() < 0.7 else int(rng.integers(60, 230))
-    picture = np.full((side, side, 3), level, np.uint8)
-    if rng.random() < 0.3:
-        picture[:] = rng.integers(0, 140, 3).astype(np.uint8)
-    return picture
 
 
 def camera(rng: np.random.Generator, store: Backgrounds, window: Window) -> Picture:
@@ -180,11 +234,11 @@ def _aperture(
     return drawn(window.width, window.height, "polygon", shape)
 
 
-def screen_layout(rng: np.random.Generator, book: FontBook, window: Window) -> list[Line]:
+def screen_layout(rng: np.random.Generator, book: FontBook, window: Window, strange: bool = False) -> list[Line]:
     """The lines of a whole screen, in screen coordinates."""
     tall = float(np.exp(rng.uniform(np.log(SMALLEST_TEXT), np.log(LARGEST_TEXT)))) * window.screen_height
     hand = text.draw_hand(rng, book, max(5.0, tall))
-    sheet = overlays.Sheet(window.screen_width, window.screen_height, hand, overlays.draw_style(rng))
+    sheet = overlays.Sheet(window.screen_width, window.screen_height, hand, overlays.draw_style(rng, strange))
     return overlays.screen_lines(rng, book, sheet)
 
 
@@ -193,10 +247,18 @@ def _shifted(lines: list[Line], window: Window) -> list[Line]:
 
 
 def saturate(rng: np.random.Generator, pixels: Picture) -> None:
-    """Overexposed patches, so that white text has to be found on white."""
-    for _ in range(int(rng.integers(1, 3))):
-        highlights(rng, pixels)
-        side = int(rng.uniform(0.2, 0.7) * pixels.shape[0])
-        glow = np.asarray(Image.fromarray(drawn(32, 32, "ellipse", [(10, 10), (21, 21)], 0, 3.2)).resize((side, side)))
-        x, y = (int(rng.uniform(-0.3, 1.0) * one) for one in pixels.shape[1::-1])
-        blend(pixels, glow, x, y, (255, 250, 245), float(rng.uniform(0.5, 1.0)))
+    """Overexposed patches, so that white text has to be found on white: round glows, or all that the light falls on."""
+    height, width = pixels.shape[:2]
+    if rng.random() < 0.5:
+        for _ in range(int(rng.integers(1, 3))):
+            highlights(rng, pixels)
+            side = int(rng.uniform(0.2, 0.7) * height)
+            glow = np.asarray(Image.fromarray(drawn(32, 32, "ellipse", [(10, 10), (21, 21)], 0, 3.2)).resize((side, side)))
+            x, y = (int(rng.uniform(-0.3, 1.0) * one) for one in (width, height))
+            blend(pixels, glow, x, y, (255, 250, 245), float(rng.uniform(0.5, 1.0)))
+        return
+    bumps = grain(rng, width, height, float(rng.uniform(0.1, 0.5)) * width)[:, :, 0]
+    share = np.clip((bumps + rng.uniform(-0.6, 0.8)) * rng.uniform(1, 12), 0, 1)[..., None]
+    white = np.asarray([255, rng.uniform(238, 256), rng.uniform(225, 256)], np.float32)
+    texture = grain(rng, width, height, float(rng.uniform(2, 12))) * float(rng.uniform(0, 9))
+    pixels[:] = np.clip(pixels + (np.minimum(white + texture, 255) - pixels) * share, 0, 255).astype(np.uint8)

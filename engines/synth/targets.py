@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from engines.synth.overlays import TextBox
+from engines.synth.paint import TextBox
 
 CELL = 4  # detector pixels a cell, each way
 TEXT_COVER, TOUCHED = 0.4, 0.1  # a cell is text from 0.4 of its area on; between 0.1 and 0.4 it is nobody's

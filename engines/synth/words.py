@@ -32,6 +32,11 @@ SCRIPTS = (
     "アイウエオカキクケコサシスセソタチツテトナニヌネノあいうえおかきくけこさしすせそ",
     "김이박최정강조윤장임한오서신권황안송류홍",
     "ابتثجحخدذرزسشصضطظعغفقكلمنهوي",
+    "अआइउएकखगघचजटडतथदधनपबभमयरलवशसह",
+    "กขคงจชซญดตถทธนบปผพฟมยรลวสหอ",
+    "אבגדהוזחטיכלמנסעפצקרשת",
+    "অআইএকখগঘচজটডতথদধনপবভমযরলশসহ",
+    "அஆஇஎகஙசஞடணதநபமயரலவழளறன",
 )
 
 
@@ -64,7 +69,7 @@ def date(rng: np.random.Generator) -> str:
     return pick(rng, [
         f"{day:02}{sep}{month:02}{sep}{year}", f"{year}{sep}{month:02}{sep}{day:02}", f"{month:02}{sep}{day:02}{sep}{year}",
         f"{day:02}{sep}{name}{sep}{year}", f"{name}/{day:02}/{year}", f"{day}{sep}{month}{sep}{year % 100:02}",
-        f"{year}{month:02}{day:02}", f"/{month:02}/{year}",
+        f"{year}{month:02}{day:02}", f"/{month:02}/{year}", f"--{sep}--{sep}{year}", f"__{sep}__{sep}____",
     ])  # fmt: skip
 
 
@@ -79,7 +84,7 @@ def clock(rng: np.random.Generator) -> str:
 def setting(rng: np.random.Generator) -> str:
     key = pick(rng, ["CVP", "SCV", "Ct", "Eh", "EH", "CE", "Z", "C", "D.F", "S", "Br", "Gn", "WB", "MI", "TIS", "Lv", "Cm", "E"])
     value = pick(rng, [str(rng.integers(10)), pick(rng, CAPITALS), pick(rng, "AB") + pick(rng, DIGITS), "1.0", "0.7", "N", "+5"])
-    joint = pick(rng, [":", ": ", "=", " "])
+    joint = pick(rng, [":", ": ", "=", " ", "-" * int(rng.integers(2, 9))])
     return f"{key}{joint}{value}" + (f"  {setting(rng)}" if rng.random() < 0.25 else "")
 
 

@@ -58,7 +58,7 @@ def test_the_ladders_own_rows_remove_what_the_product_removes(tmp_path: Path) ->
     assert np.array_equal(once, steps.scaled_decode(file)) and steps.write_kept(file, once, hot) == written
     by_dct = open_picture(written, Limits())
     model = load_model("mask")
-    with Detector(open_engine("openvino", EngineOptions(model.path, model.sha256)), "mask", model.threshold).sight() as sight:
+    with Detector(open_engine("openvino", EngineOptions(model.path, model.sha256)), "mask", model.threshold, model.again).sight() as sight:
         mask = sight.look(open_picture(file, Limits()).pages[0], Stages())
     assert mask.cells.any()
     dark, decoded = mask.to_pixels(), np.empty((1080, 1920, 3), np.uint8)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from appliance.detect.mask import from_hot, map_shape, stitch
-from appliance.detect.scale import LARGEST, MIN_SIDE, OVERLAP, STRIDE, Scale, View, scale_for, views
+from appliance.detect.scale import LARGEST, LEAST, MIN_SIDE, OVERLAP, STRIDE, Scale, View, scale_for, scales_for, views
 
 CANVAS = (576, 960)
 
@@ -22,7 +22,9 @@ def test_the_policy() -> None:
         (576, 768): 8,
         (480, 640): 9,
         (256, 256): 12,
-        (2160, 3840): 2,
+        (2160, 3840): 4,
+        (2048, 2560): 4,
+        (4320, 7680): 4,
         (1, 1): 12,
     }
     assert {size: scale_for(size, CANVAS).num for size in expected} == expected
@@ -35,9 +37,22 @@ def test_the_policy_never_makes_text_too_small_and_wastes_no_room(seed: int) -> 
     rng = np.random.default_rng(seed)
     size = tuple(int(side) for side in rng.integers(1, 9000, 2))
     num = scale_for(size, CANVAS).num
-    assert num >= 8 or min(size) * num >= MIN_SIDE * 8
+    assert num >= 8 or (num >= LEAST and min(size) * num >= MIN_SIDE * 8)
     larger = Scale(num + 1).reduced(size)
     assert num == LARGEST or larger[0] > CANVAS[0] or larger[1] > CANVAS[1]
+
+
+def test_several_screens_in_one_picture_are_seen_as_large_as_one_alone() -> None:
+    alone = scale_for((1024, 1280), CANVAS).num
+    for screens in (2, 3, 4, 6):
+        assert scale_for((1024 * screens, 1280 * screens), CANVAS).num >= alone
+
+
+def test_what_is_cut_in_tiles_is_also_seen_whole() -> None:
+    assert scales_for((1080, 1920), CANVAS) == (Scale(4),)
+    assert scales_for((2160, 3840), CANVAS) == (Scale(4), Scale(2))
+    assert scales_for((4320, 7680), CANVAS) == (Scale(4), Scale(1))
+    assert scales_for((600, 20000), CANVAS) == (Scale(7),)  # too long to be seen whole at any scale
 
 
 def test_scales() -> None:

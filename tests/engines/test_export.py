@@ -17,6 +17,7 @@ pytest.importorskip("openvino")
 import openvino
 import torch
 
+from appliance.types import Look
 from engines import export
 from engines import train as training
 from engines.card import Training, data_entries, write_card
@@ -27,7 +28,7 @@ from engines.start import load_exported
 
 pytestmark = pytest.mark.train
 
-OPTIONS = export.Options(height=96, width=128)
+OPTIONS = export.Options(height=128, width=192)
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +45,7 @@ def exported(tmp_path_factory):
     torch.nn.init.constant_(network.score.bias, 0.0)
     network.eval()
     out = tmp_path_factory.mktemp("weights")
-    pixels = np.random.default_rng(4).integers(0, 256, (1, 96, 128, 3), np.uint8)
+    pixels = np.random.default_rng(4).integers(0, 256, (1, 128, 192, 3), np.uint8)
     with torch.inference_mode():
         score, geometry = export.Pixels(network).maps(torch.from_numpy(pixels))
     with warnings.catch_warnings():
@@ -63,7 +64,7 @@ def test_mask_graph_grows_by_one_cell_and_matches_torch(exported):
     out, _, pixels, score, _ = exported
     grown = torch.nn.functional.max_pool2d(score, 3, 1, 1)
     found = infer(out / export.MASK_FILE, pixels)["score"]
-    assert found.shape == (1, 24, 32)
+    assert found.shape == (1, 32, 48)
     assert found.dtype == np.uint8
     assert np.abs(found.astype(int) - np.round(grown[:, 0].numpy() * 255)).max() <= 2
     assert found.max() > found.min()
@@ -72,7 +73,7 @@ def test_mask_graph_grows_by_one_cell_and_matches_torch(exported):
 def test_boxes_graph_matches_torch(exported):
     out, _, pixels, score, geometry = exported
     found = infer(out / export.BOXES_FILE, pixels)
-    assert found["geometry"].shape == (1, 24, 32, 5)
+    assert found["geometry"].shape == (1, 32, 48, 5)
     assert np.abs(found["score"].astype(int) - np.round(score[:, 0].numpy() * 255)).max() <= 2
     assert np.allclose(found["geometry"], geometry.permute(0, 2, 3, 1).numpy(), rtol=2e-3, atol=2e-3)
 
@@ -88,9 +89,9 @@ def test_card_lists_files_and_data(exported, tmp_path: Path):
     rows = [{"set": kind, "kind": "k", "source": "s", "licence_data": "CC0", "file": "f"} for kind in ("frames", "frames", "elsewhere")]
     sources.write_text(json.dumps(rows))
     card = tmp_path / "card.json"
-    write_card(card, "tiny", 70, files, Training(["train"], {}, 1, 2.0, 3), data_entries(sources, []))
+    write_card(card, "tiny", (70, Look(110, True)), files, Training(["train"], {}, 1, 2.0, 3), data_entries(sources, []))
     content = json.loads(card.read_text())
-    assert content["files"]["east-mask.onnx"]["outputs"] == {"score": [1, 24, 32]}
+    assert content["files"]["east-mask.onnx"]["outputs"] == {"score": [1, 32, 48]}
     assert [entry["count"] for entry in content["data"]] == [0, 2]
 
 
@@ -111,7 +112,7 @@ def test_a_checkpoint_is_evaluated_in_both_modes(tmp_path: Path):
 def test_an_exported_network_is_trained_on_from_its_own_answers(exported):
     out, _, pixels, _, _ = exported
     inputs = training.to_input(torch.from_numpy(pixels))
-    others = torch.rand(2, 3, 64, 96, generator=torch.Generator().manual_seed(1)) * 2 - 1
+    others = torch.rand(2, 3, 128, 192, generator=torch.Generator().manual_seed(1)) * 2 - 1
     network = load_exported(out / export.BOXES_FILE, EastSize.slim(), others)
     with torch.inference_mode():
         score, geometry = network(inputs)
@@ -120,5 +121,5 @@ def test_an_exported_network_is_trained_on_from_its_own_answers(exported):
         assert np.allclose(geometry.permute(0, 2, 3, 1).numpy(), found["geometry"], rtol=1e-2, atol=1e-2)
         for wanted, got in zip(network(others), network.train()(others)):  # the batch whose statistics the norms were given
             assert torch.allclose(wanted, got, rtol=1e-2, atol=1e-2)
-    with pytest.raises(ValueError, match=r"for stem.0.weight, this recipe's network needs \(32, 3, 3, 3\)"):
-        load_exported(out / export.BOXES_FILE, EastSize(stem=32), inputs)
+    with pytest.raises(ValueError, match=r"for stem.0.weight, this recipe's network needs \(48, 3, 3, 3\)"):
+        load_exported(out / export.BOXES_FILE, EastSize(stem=48), inputs)

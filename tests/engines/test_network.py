@@ -23,7 +23,7 @@ from engines.synth.screens import Mix
 pytestmark = pytest.mark.train
 
 TINY = Recipe(
-    schedule=Schedule(steps=24, batch=4, side=96, warmup=4, rate=4e-3, save_every=8, ema=0.9, bf16=False, compiled=False),
+    schedule=Schedule(steps=24, batch=4, side=128, warmup=4, rate=4e-3, save_every=8, ema=0.9, bf16=False, compiled=False),
     mix=Mix(text_free=0.1, decoys=0.1, degraded=0.3),
     network={"stem": 16, "widths": (16, 16, 16, 16), "blocks": (1, 1, 1, 1), "merge": (16, 16, 16)},
 )
@@ -31,14 +31,16 @@ MATERIAL = training.Material(FontBook.of((BUILT_IN,)), Backgrounds())
 RECIPES = Path(training.__file__).parent / "recipes"
 
 
-@pytest.mark.parametrize(("size", "low", "high"), [(EastSize.slim(), 0.6e6, 1.2e6), (EastSize.paper(), 23e6, 26e6)])
+@pytest.mark.parametrize(
+    ("size", "low", "high"), [(EastSize.slim(), 0.6e6, 1.2e6), (EastSize.lean(), 0.6e6, 0.8e6), (EastSize.paper(), 23e6, 26e6)]
+)
 def test_maps_are_a_quarter_of_the_picture(size, low, high):
     network = East(size).eval()
     assert low < parameter_count(network) < high
     with torch.inference_mode():
-        score, geometry = network(torch.zeros(1, 3, 64, 96))
-    assert score.shape == (1, 1, 16, 24)
-    assert geometry.shape == (1, 5, 16, 24)
+        score, geometry = network(torch.zeros(1, 3, 64, 128))
+    assert score.shape == (1, 1, 16, 32)
+    assert geometry.shape == (1, 5, 16, 32)
     assert geometry[:, :4].min() > 0
     assert geometry[:, 4].abs().max() < np.pi / 4
 
@@ -46,6 +48,23 @@ def test_maps_are_a_quarter_of_the_picture(size, low, high):
 def test_odd_widths_are_refused():
     with pytest.raises(ValueError, match="8 channels"):
         EastSize(stem=8)
+    with pytest.raises(ValueError, match="stride is 3"):
+        EastSize(stem_stride=3)
+    with pytest.raises(ValueError, match="3 steps of the merge"):
+        EastSize(merge=(64, 32, 32, 16))
+
+
+@pytest.mark.parametrize(("size", "gmac", "widest"), [(EastSize.slim(), 2.15, 480), (EastSize.lean(), 0.86, 240)])
+def test_a_network_costs_what_it_says(size, gmac, widest):
+    """On the product's canvas; the lean one runs nothing at full or half resolution."""
+    network, counts = East(size).eval(), []
+    for module in network.modules():
+        if isinstance(module, torch.nn.Conv2d):
+            module.register_forward_hook(lambda one, _, out: counts.append((out.shape[-1], out[0, 0].numel() * one.weight.numel())))
+    with torch.inference_mode():
+        network(torch.zeros(1, 3, 576, 960))
+    assert sum(count for _, count in counts) == pytest.approx(gmac * 1e9, rel=0.01)
+    assert max(width for width, _ in counts) == widest
 
 
 def test_dice_is_zero_for_the_right_answer_and_one_for_the_opposite():

@@ -16,7 +16,7 @@ from engines.synth import decoys, degrade, scene_text, text, words
 from engines.synth.__main__ import main, parse_size
 from engines.synth.backgrounds import Backgrounds, Choice, load_folder, recolour, scene, view
 from engines.synth.fonts import BUILT_IN, FontBook, covers, find_faces
-from engines.synth.overlays import Line, Style, TextBox, paint
+from engines.synth.paint import Line, Style, TextBox, paint
 from engines.synth.screens import Mix, draw_crop, draw_screen
 from engines.synth.targets import corners, draw_targets
 

@@ -3,27 +3,29 @@
 from __future__ import annotations
 
 import io
+import itertools
 
 import numpy as np
 import pytest
 from fakes import BrightEngine, LostEngine, RestlessEngine, StripeEngine, decoded, encoded, picture
 from PIL import Image
 
+from appliance.detect.tone import curve
 from appliance.engine import Slot
 from appliance.errors import BadFile, DeviceLost
 from appliance.formats import Limits, open_picture
 from appliance.formats.jpeg import JpegPage
-from appliance.redactor.detector import Detector
+from appliance.redactor.detector import AGAIN, Detector
 from appliance.redactor.redact import MOST_LOOKS, redact
 from appliance.redactor.stages import Stages
-from appliance.types import Report
+from appliance.types import Look, Report
 
 LIMITS = Limits(max_pixels=10**7)
 SQUARES = ((32, 48, 24), (150, 200, 40))
 
 
-def run(data: bytes, engine: BrightEngine | None = None) -> tuple[np.ndarray, Report]:
-    finished, report = redact(data, Detector(engine or BrightEngine(), "mask", 200), LIMITS)
+def run(data: bytes, engine: BrightEngine | None = None, again: Look = AGAIN) -> tuple[np.ndarray, Report]:
+    finished, report = redact(data, Detector(engine or BrightEngine(), "mask", 200, again), LIMITS)
     return decoded(finished), report
 
 
@@ -122,6 +124,12 @@ def test_a_second_look_sees_every_rendering() -> None:
     assert not np.asarray(Image.open(io.BytesIO(finished)))[squares].any() and report.looks == 3
 
 
+def test_the_threshold_of_later_looks_is_their_own_but_never_below_the_first() -> None:
+    detector = Detector(BrightEngine(), "mask", 77, Look(120, True))
+    assert (detector.first.threshold, detector.again.threshold) == (77, 120)
+    assert Detector(BrightEngine(), "mask", 200, Look(120)).again.threshold == 200
+
+
 class WatchedEngine(BrightEngine):
     """Keeps what it was shown; sees at every look one square more, up to the third."""
 
@@ -147,6 +155,18 @@ def test_a_second_look_sees_what_decoding_the_finished_file_would_show(subsampli
     assert np.array_equal(one[0], two[0]) and one[1].masks[0].cells.tolist() == two[1].masks[0].cells.tolist()
     assert one[1].looks == 4 and all(np.array_equal(a, b) for a, b in zip(fast.shown, slow.shown, strict=True))
     assert decoded_fast == (4 if subsampling == "4:2:2" else 1) and len(reads) == decoded_fast + 4
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
+def test_later_looks_see_the_finished_picture_with_its_highlights_stretched(kind: str) -> None:
+    image = np.random.default_rng(1).integers(0, 256, (576, 960, 3), np.uint8)
+    engine = WatchedEngine()
+    run(encoded(Image.fromarray(image), kind), engine, Look(128, stretched=True))
+    first, second, third, last = (shown.astype(int) for shown in engine.shown)
+    gone = [(later == 0).all(axis=2) & (first > 3).any(axis=2) for later in (second, third, last)]
+    assert [bool((more & ~less).any()) for less, more in itertools.pairwise(gone)] == [True, True]  # a square more each time
+    for later, black in zip((second, third, last), gone, strict=True):  # and stretched once only
+        assert np.mean(later[~black] != curve()[first[~black]]) < 0.002  # the decoder lets black bleed a pixel far
 
 
 def test_nothing_of_the_last_picture_is_left_in_a_slot() -> None:
