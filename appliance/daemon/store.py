@@ -38,6 +38,8 @@ NEUTRAL_NS = 946_684_800 * 10**9
 ENDINGS = {"jpeg": ("jpg", "jpeg"), "png": ("png",), "bmp": ("bmp", "dib"), "tiff": ("tif", "tiff"), "dicom": ("dcm", "dic")}
 """Name endings a result may have, by format; the first is the usual one."""
 
+ALL_ENDINGS = tuple(dict.fromkeys(itertools.chain(*ENDINGS.values())))
+
 MODES = {"inbox": 0o755, "out": 0o755, "done": 0o700, "quarantine": 0o700, "state": 0o711}
 """Rights of a folder that the box makes; state/ lets the page's user through to status.json, and no further."""
 
@@ -243,7 +245,7 @@ class Box:
         os.fchmod(target, 0o644)
         os.fsync(target)
         result = self.out / number.folder / f"{number.name}.{self._ending(number, picture_format)}"
-        others = [name for name in _names(result.parent) if name.startswith(f"{number.name}.")]
+        others = [name for ending in ALL_ENDINGS if (result.parent / (name := f"{number.name}.{ending}")).exists()]
         try:
             if others and others != [result.name]:
                 raise FileExistsError
@@ -252,6 +254,8 @@ class Box:
             if not files.is_same(target, result.parent / others[0] if others else result):
                 raise NumberTaken from error
             self.drop_target(number)
+        with suppress(OSError):  # it is in use, or was never there
+            (self.out / UNFINISHED).rmdir()
 
     def _name(self, number: Number, target: int, result: Path) -> None:
         """Raises FileExistsError when there is a file of that name."""
