@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import shutil
+import subprocess
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -33,7 +34,12 @@ class Desk(Port):
         self.log: list[str] = []
         self.helps = True
         patch.setattr(stick_writer, "device_of", lambda path: self.devices.get(path.name, 0))
-        patch.setattr(stick_writer.subprocess, "run", lambda command, check: self.log.append(" ".join(command[:3])))
+        patch.setattr(stick_writer.subprocess, "run", self._run)
+
+    def _run(self, command: list[str], **_: object) -> subprocess.CompletedProcess[str]:
+        if command[0] != "findmnt":
+            self.log.append(" ".join(command[:3]))
+        return subprocess.CompletedProcess(command, 0, f"/dev/{Path(command[-1]).name}\n")
 
     def go(self, until: Callable[[], bool]) -> None:
         def helped() -> bool:
@@ -83,9 +89,11 @@ def test_the_stick_gets_its_results_under_neutral_names_and_is_read_only_again(d
     assert {Path(name).parts[0] for name in given} == {"AnonBox-out-0001"}
     assert sorted(stick.rig.files("out").values()) == sorted(given.values()), "they stay on the box too"
     assert stick.log == [
+        "blockdev --setrw /dev/sda1",
         "mount -o remount,rw,nosuid,nodev,noexec",
         f"sync --file-system {stick.mounts / 'sda1'}",
         "mount -o remount,ro,nosuid,nodev,noexec",
+        "blockdev --setro /dev/sda1",
     ]
     assert all((stick.mounts / "sda1" / name).stat().st_mtime_ns == stick_writer.NEUTRAL_NS for name in given)
 
@@ -145,7 +153,7 @@ def test_a_full_stick_is_told_and_the_results_are_on_the_box(desk: Callable[[str
     assert seen.detail.startswith("Results do not fit")
     assert list(stick.results().values()) == [clean(b"jpeg a")], "nothing half"
     assert len(stick.rig.files("out")) == 2
-    assert stick.log[-1].startswith("mount -o remount,ro")
+    assert stick.log[-2].startswith("mount -o remount,ro") and stick.log[-1].startswith("blockdev --setro")
     stick.pull()
     stick.rig.go(2)
     assert stick.states() == [], "it was not pulled too early"

@@ -122,13 +122,20 @@ def device_of(path: Path) -> int:
 
 @contextmanager
 def writable(point: Path) -> Iterator[None]:
-    """Make the stick writable meanwhile. Raises CalledProcessError; afterwards it is read-only, or that is raised too."""
-    _remount(point, "rw")
+    """Make the stick writable meanwhile, device and mount. Raises CalledProcessError; afterwards both are read-only, or that is raised."""
+    device = subprocess.run(
+        ["findmnt", "--noheadings", "--output", "SOURCE", "--mountpoint", str(point)], check=True, capture_output=True, text=True
+    ).stdout.strip()
     try:
-        yield
+        subprocess.run(["blockdev", "--setrw", device], check=True)
+        _remount(point, "rw")
+        try:
+            yield
+        finally:
+            subprocess.run(["sync", "--file-system", str(point)], check=False)
+            _remount(point, "ro")
     finally:
-        subprocess.run(["sync", "--file-system", str(point)], check=False)
-        _remount(point, "ro")
+        subprocess.run(["blockdev", "--setro", device], check=True)
 
 
 def _remount(point: Path, how: str) -> None:
