@@ -159,6 +159,19 @@ def test_a_full_stick_is_told_and_the_results_are_on_the_box(desk: Callable[[str
     assert stick.states() == [], "it was not pulled too early"
 
 
+def test_a_folder_of_results_is_left_before_fat32_says_that_it_is_full(
+    desk: Callable[[str], Desk], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stick_writer, "PER_FOLDER", 3)
+    stick = desk("stick")
+    for number in range(7):
+        stick.write(1, f"{number}.jpg", f"jpeg {number}".encode())
+    stick.plug(1)
+    stick.settled("safe to remove")
+    folders = [Path(name).parent.name for name in stick.results()]
+    assert [folders.count(f"AnonBox-out-{number:04d}") for number in (1, 2, 3)] == [3, 3, 1] and len(folders) == 7
+
+
 def asked(stick: Desk) -> Desk:
     """A stick whose results were asked for, and nobody answers."""
     stick.helps = False
