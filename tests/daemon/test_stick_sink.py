@@ -172,6 +172,18 @@ def test_a_folder_of_results_is_left_before_fat32_says_that_it_is_full(
     assert [folders.count(f"AnonBox-out-{number:04d}") for number in (1, 2, 3)] == [3, 3, 1] and len(folders) == 7
 
 
+def test_a_result_that_got_another_number_is_given_too(desk: Callable[[str], Desk]) -> None:
+    """Its first one was taken in out/, by a file that is not this stick's."""
+    stick = desk("stick")
+    other = stick.rig.config.folders.out / "E000001/0001.jpg"
+    other.parent.mkdir()
+    other.write_bytes(b"another's")
+    stick.write(1, "a.jpg", b"jpeg a")
+    stick.plug(1)
+    stick.settled("safe to remove")
+    assert stick.results() == {"AnonBox-out-0001/E000002-0001.jpg": clean(b"jpeg a")}
+
+
 def asked(stick: Desk) -> Desk:
     """A stick whose results were asked for, and nobody answers."""
     stick.helps = False
