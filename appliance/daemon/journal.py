@@ -108,6 +108,7 @@ class Journal:
     def __init__(self, path: Path) -> None:
         """Open or begin the journal. Raises BadConfig when a newer version wrote it, sqlite3.Error or OSError when the disk fails."""
         self._lock = threading.Lock()
+        self._renumbered: dict[Number, Number] = {}
         self._note_path = path.with_name("numbers")
         self.noted = _read_note(self._note_path)
         self.loss: Loss = ""
@@ -159,8 +160,15 @@ class Journal:
             for table in ("picture", "seen"):
                 change = f"UPDATE {table} SET exam = ?, number = 1 WHERE exam = ? AND number = ?"  # noqa: S608 constants only
                 db.execute(change, (exam, number.exam, number.picture))
+            self._renumbered[number] = Number(exam, 1)
         self._note(exam)
         return Number(exam, 1)
+
+    def current(self, number: Number) -> Number:
+        """The number of a picture that this process gave this one."""
+        while number in self._renumbered:
+            number = self._renumbered[number]
+        return number
 
     def _note(self, exam: int) -> None:
         """Before anything is published under its number: what was moved out of out/ may be known nowhere else."""

@@ -17,6 +17,9 @@ SIGNATURES = (
 HEAD = 132
 """Bytes from a file's beginning that its format is told from: those of DICOM's preamble and prefix (PS3.10 7.1)."""
 
+SMALLEST = {"jpeg": 100, "png": 67, "bmp": 55, "tiff": 75, "dicom": HEAD + 1}
+"""Bytes that a whole file of a format has at least, beyond those of its header."""
+
 DICOM_PREFIX = b"DICM"
 
 BARE_DICOM = re.compile(
@@ -34,3 +37,9 @@ def format_of(head: bytes) -> str | None:
     if head[HEAD - len(DICOM_PREFIX) : HEAD] == DICOM_PREFIX or BARE_DICOM.match(head):
         return "dicom"
     return next((name for signature, name in SIGNATURES if head[: len(signature)] == signature[: len(head)]), None)
+
+
+def is_header_alone(head: bytes, size: int) -> bool:
+    """Whether a file cannot hold more than a format's header: somebody made it and has yet to fill it. head : its first HEAD bytes"""
+    kind = format_of(head)
+    return size == 0 or (kind is not None and size < SMALLEST[kind])

@@ -164,4 +164,109 @@ REASONS: Mapping[str, str] = {
     "the TIFF's pages share their strips": "die Seiten des TIFF teilen sich Streifen",
     "the TIFF's palette has {count} numbers, {needed} are needed": "die Palette des TIFF hat {count} Zahlen, nötig sind {needed}",
     "the TIFF's picture data cannot be decoded": "die Bilddaten des TIFF lassen sich nicht dekodieren",
+    # DICOM
+    "the DICOM file does not say what it is (it has no SOP Class UID)": (
+        "die DICOM-Datei sagt nicht, was sie ist (ihr fehlt die SOP Class UID)"
+    ),
+    "the DICOM file is no picture or film that this box handles{more}": (
+        "die DICOM-Datei ist kein Bild oder Film, mit dem die Box umgeht{more}"
+    ),
+    "the DICOM file is a film (MPEG-2, H.264 or HEVC), which this box does not handle": (
+        "die DICOM-Datei ist ein Film (MPEG-2, H.264 oder HEVC), mit dem die Box nicht umgeht"
+    ),
+    "the DICOM file is cut off in its pixel data": "die DICOM-Datei ist in ihren Bilddaten abgeschnitten",
+    "the DICOM file is cut off: its deflated data do not end": "die DICOM-Datei ist abgeschnitten: Ihre komprimierten Daten enden nicht",
+    "the DICOM file is cut off: its pixel data have no end": "die DICOM-Datei ist abgeschnitten: Ihre Bilddaten haben kein Ende",
+    "the DICOM file ends before its pixel data": "die DICOM-Datei endet vor ihren Bilddaten",
+    "the DICOM file is deflated and becomes larger than {limit} MiB": "die DICOM-Datei ist komprimiert und wird größer als {limit} MiB",
+    "the DICOM file is damaged: it does not say its {keyword}": "die DICOM-Datei ist beschädigt: Ihr fehlt die Angabe {keyword}",
+    "the DICOM file is damaged: its File Meta Information has no length": (
+        "die DICOM-Datei ist beschädigt: Ihre File Meta Information hat keine Länge"
+    ),
+    "the DICOM file is damaged: its pixel data are no row of items": (
+        "die DICOM-Datei ist beschädigt: Ihre Bilddaten sind keine Folge von Items"
+    ),
+    "the DICOM file is damaged: {why}": "die DICOM-Datei ist beschädigt: {why}",
+    "the DICOM file's sequences are nested more than {deep} deep": "die Sequenzen der DICOM-Datei sind mehr als {deep}-fach verschachtelt",
+    "the DICOM file's sequences are nested without end": "die Sequenzen der DICOM-Datei sind ohne Ende verschachtelt",
+    "the DICOM file has {bits} bits a sample in {allocated}; 2 to 16 in 8 or 16 are handled": (
+        "die DICOM-Datei hat {bits} Bit je Abtastwert in {allocated}; die Box kennt 2 bis 16 in 8 oder 16"
+    ),
+    "the DICOM file has {frames} frames of {width} x {height} px, the limits are {one} Mpx a frame and {all} Mpx in all": (
+        "die DICOM-Datei hat {frames} Bilder von {width} x {height} px, die Grenzen sind {one} Mpx je Bild und {all} Mpx insgesamt"
+    ),
+    "the DICOM file has {samples} samples a pixel, which do not fit its kind of colours": (
+        "die DICOM-Datei hat {samples} Werte je Bildpunkt, was nicht zu ihrer Farbart passt"
+    ),
+    "the DICOM file says {frames} frames, its pixel data hold {found}": (
+        "die DICOM-Datei nennt {frames} Bilder, ihre Bilddaten enthalten {found}"
+    ),
+    "the DICOM file says {width} x {height} px, {frames} frames": "die DICOM-Datei nennt {width} x {height} px, {frames} Bilder",
+    "the DICOM file's RLE frame has {found} segments, {needed} are needed": (
+        "das RLE-Bild der DICOM-Datei hat {found} Segmente, nötig sind {needed}"
+    ),
+    "the DICOM file's RLE frame is shorter than the picture": "das RLE-Bild der DICOM-Datei ist kürzer als das Bild",
+    "the DICOM file's RLE frame is too short": "das RLE-Bild der DICOM-Datei ist zu kurz",
+    "the DICOM file's colours (Photometric Interpretation) are of a kind that is not handled": (
+        "die Farben der DICOM-Datei (Photometric Interpretation) sind von einer Art, mit der die Box nicht umgeht"
+    ),
+    "the DICOM file's colours are a codec's, its pixel data are not coded": (
+        "die Farben der DICOM-Datei sind die eines Codecs, ihre Bilddaten sind nicht kodiert"
+    ),
+    "the DICOM file's colours are halved, its columns cannot be": (
+        "die Farben der DICOM-Datei sind halbiert, ihre Spalten lassen sich nicht halbieren"
+    ),
+    "the DICOM file's colours have signs": "die Farben der DICOM-Datei haben Vorzeichen",
+    "the DICOM file's palette has colours of different length": "die Palette der DICOM-Datei hat Farben verschiedener Länge",
+    "the DICOM file's palette has no dark colour to cover text with": (
+        "die Palette der DICOM-Datei hat keine dunkle Farbe, mit der sich Text verdecken lässt"
+    ),
+    "the DICOM file's palette is missing, or segmented": "die Palette der DICOM-Datei fehlt oder ist segmentiert",
+    "the DICOM file's palette is shorter than it says": "die Palette der DICOM-Datei ist kürzer, als sie angibt",
+    "the DICOM file's pixel data are coded in a way (Transfer Syntax) that is not handled": (
+        "die Bilddaten der DICOM-Datei sind in einer Weise kodiert (Transfer Syntax), mit der die Box nicht umgeht"
+    ),
+    "the DICOM file's pixel data are empty": "die Bilddaten der DICOM-Datei sind leer",
+    "the DICOM file's pixel data are in more than {limit} pieces": "die Bilddaten der DICOM-Datei liegen in mehr als {limit} Stücken",
+    "the DICOM file's pixel data are no whole numbers, or none": "die DICOM-Datei hat keine Bilddaten, oder sie sind keine ganzen Zahlen",
+    "the DICOM file's pixel data are not coded as its header says": (
+        "die Bilddaten der DICOM-Datei sind nicht so kodiert, wie ihr Kopf sagt"
+    ),
+    "the DICOM file's pixel data have {found} bytes, its header says {said}": (
+        "die Bilddaten der DICOM-Datei haben {found} Byte, ihr Kopf nennt {said}"
+    ),
+    "the DICOM file's samples do not begin at their lowest bit": "die Abtastwerte der DICOM-Datei beginnen nicht bei ihrem niedrigsten Bit",
+    "a frame of the DICOM file cannot be encoded again by this box": "ein Bild der DICOM-Datei kann diese Box nicht wieder kodieren",
+    "a frame of the DICOM file has another number of colours than its header says": (
+        "ein Bild der DICOM-Datei hat eine andere Zahl von Farben, als ihr Kopf sagt"
+    ),
+    "a frame of the DICOM file has another size or number of colours than its header says": (
+        "ein Bild der DICOM-Datei hat eine andere Größe oder Zahl von Farben, als ihr Kopf sagt"
+    ),
+    "a frame of the DICOM file has another size than its header says": "ein Bild der DICOM-Datei hat eine andere Größe, als ihr Kopf sagt",
+    "a frame of the DICOM file has more bits than its header says": "ein Bild der DICOM-Datei hat mehr Bits, als ihr Kopf sagt",
+    "a frame of the DICOM file has signs and fewer bits than its header says": (
+        "ein Bild der DICOM-Datei hat Vorzeichen und weniger Bits, als ihr Kopf sagt"
+    ),
+    "a frame of the DICOM file is damaged: it cannot be decoded": "ein Bild der DICOM-Datei ist beschädigt: Es lässt sich nicht dekodieren",
+    "its header says other pixels than were written": "ihr Kopf nennt andere Bildpunkte, als geschrieben wurden",
+    "the finished DICOM file cannot be read: {why}": "die fertige DICOM-Datei lässt sich nicht lesen: {why}",
+    "the finished DICOM file has two instance UIDs": "die fertige DICOM-Datei hat zwei Instance UIDs",
+    "the finished DICOM file's frames are not those that were checked": (
+        "die Bilder der fertigen DICOM-Datei sind nicht die, die geprüft wurden"
+    ),
+    "the finished file's header holds a text of the original; it was not released": (
+        "der Kopf der fertigen Datei enthält einen Text des Originals; sie wurde nicht freigegeben"
+    ),
+    "the finished file's pixel data hold a text of the original's header; it was not released": (
+        "die Bilddaten der fertigen Datei enthalten einen Text aus dem Kopf des Originals; sie wurde nicht freigegeben"
+    ),
+    "the finished frame cannot be read: {why}": "das fertige Bild lässt sich nicht lesen: {why}",
+    "the finished frame has other markers than its source": "das fertige Bild hat andere Marken als seine Quelle",
+    "the finished frame is not its source with the masked cells black": (
+        "das fertige Bild ist nicht seine Quelle mit schwarzen maskierten Zellen"
+    ),
+    "uncompressed pixel data of 4 GiB and more do not fit into a DICOM file": (
+        "unkomprimierte Bilddaten ab 4 GiB passen nicht in eine DICOM-Datei"
+    ),
 }

@@ -363,6 +363,7 @@ DAEMON: Mapping[str, str] = {
     "cannot be taken away: give user {user} the right to write to its folder": (
         "nicht wegzunehmen: Geben Sie dem Benutzer {user} das Recht, in ihren Ordner zu schreiben"
     ),
+    "empty, or a header alone: taken once it is filled": "leer oder nur ein Dateikopf: wird genommen, sobald mehr darin ist",
     "larger than limits.file_mib: not taken": "größer als limits.file_mib: wird nicht genommen",
     "the box did a file of the same content before: not taken again": (
         "die Box hat eine Datei gleichen Inhalts schon bearbeitet: wird nicht noch einmal genommen"

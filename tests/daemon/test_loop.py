@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,7 @@ from appliance.daemon import loop
 from appliance.daemon import store as folders_module
 from appliance.daemon.lane import Job
 from appliance.daemon.parts import Host, PartView
+from appliance.daemon.sources import tree
 from appliance.errors import DeviceLost
 from appliance.status.silhouette import Silhouette
 from appliance.status.snapshot import Batch, Refused
@@ -271,6 +273,26 @@ def test_side_files_stay_are_counted_and_leave_no_gap_in_the_numbers(make_rig: M
     assert rig.look().left == {
         "side file": 6, "thumbnail database": 2, "hidden or temporary": 3, "recycle bin": 1, "system folder": 1
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"\xff\xd8\xff\xe0\x00\x10JFIF\x00", b"BM" + bytes(52), b"II*\x00\x08\x00\x00\x00", b"\x89PNG\r\n\x1a\n"]
+)
+def test_a_file_that_is_made_first_and_filled_later_stays_until_it_is_filled(make_rig: MakeRig, content: bytes) -> None:
+    """As scanners and FTP clients do: they open it a second time, by its name."""
+    rig = make_rig()
+    rig.start()
+    path = rig.drop("scan/1.jpg", content)
+    rig.drop("scan/2.jpg", b"jpeg two")
+    rig.go(30)
+    assert rig.files("inbox") == {"scan/1.jpg": content} and rig.files("quarantine") == {}
+    assert (rig.look().left, rig.look().waiting, rig.look().state) == ({tree.UNFILLED: 1}, 0, "Ready")
+    with path.open("r+b") as file:
+        file.write(b"jpeg one")
+    os.truncate(path, 8)
+    rig.go(10)
+    assert rig.files("out") == {"E000001/0001.jpg": clean(b"jpeg two"), "E000001/0002.jpg": clean(b"jpeg one")}
+    assert (rig.files("inbox"), rig.look().left) == ({}, {})
 
 
 class Folder:

@@ -369,6 +369,15 @@ def test_a_file_too_large_stays_on_the_share_and_the_others_come(hospital: Hospi
     assert (set(hospital.files("in")), hospital.rig.look().left) == ({"a.jpg"}, {tree.TOO_LARGE: 1})
 
 
+def test_a_file_that_is_not_filled_yet_stays_on_the_share(hospital: Hospital) -> None:
+    hospital.write("a.jpg", b"")
+    hospital.write("b.jpg", b"\xff\xd8\xff\xe0\x00\x10JFIF")
+    hospital.write("c.jpg", b"jpeg c")
+    hospital.go()
+    assert list(hospital.files("out").values()) == [clean(b"jpeg c")]
+    assert (set(hospital.files("in")), hospital.rig.look().left) == ({"a.jpg", "b.jpg"}, {tree.UNFILLED: 2})
+
+
 def test_fetched_pictures_are_never_in_the_drop_folder(hospital: Hospital) -> None:
     hospital.write("x/a.jpg", b"jpeg a")
     hospital.go()

@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import shutil
+import subprocess
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -33,7 +34,12 @@ class Desk(Port):
         self.log: list[str] = []
         self.helps = True
         patch.setattr(stick_writer, "device_of", lambda path: self.devices.get(path.name, 0))
-        patch.setattr(stick_writer.subprocess, "run", lambda command, check: self.log.append(" ".join(command[:3])))
+        patch.setattr(stick_writer.subprocess, "run", self._run)
+
+    def _run(self, command: list[str], **_: object) -> subprocess.CompletedProcess[str]:
+        if command[0] != "findmnt":
+            self.log.append(" ".join(command[:3]))
+        return subprocess.CompletedProcess(command, 0, f"/dev/{Path(command[-1]).name}\n")
 
     def go(self, until: Callable[[], bool]) -> None:
         def helped() -> bool:
@@ -83,9 +89,11 @@ def test_the_stick_gets_its_results_under_neutral_names_and_is_read_only_again(d
     assert {Path(name).parts[0] for name in given} == {"AnonBox-out-0001"}
     assert sorted(stick.rig.files("out").values()) == sorted(given.values()), "they stay on the box too"
     assert stick.log == [
+        "blockdev --setrw /dev/sda1",
         "mount -o remount,rw,nosuid,nodev,noexec",
         f"sync --file-system {stick.mounts / 'sda1'}",
         "mount -o remount,ro,nosuid,nodev,noexec",
+        "blockdev --setro /dev/sda1",
     ]
     assert all((stick.mounts / "sda1" / name).stat().st_mtime_ns == stick_writer.NEUTRAL_NS for name in given)
 
@@ -145,10 +153,35 @@ def test_a_full_stick_is_told_and_the_results_are_on_the_box(desk: Callable[[str
     assert seen.detail.startswith("Results do not fit")
     assert list(stick.results().values()) == [clean(b"jpeg a")], "nothing half"
     assert len(stick.rig.files("out")) == 2
-    assert stick.log[-1].startswith("mount -o remount,ro")
+    assert stick.log[-2].startswith("mount -o remount,ro") and stick.log[-1].startswith("blockdev --setro")
     stick.pull()
     stick.rig.go(2)
     assert stick.states() == [], "it was not pulled too early"
+
+
+def test_a_folder_of_results_is_left_before_fat32_says_that_it_is_full(
+    desk: Callable[[str], Desk], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stick_writer, "PER_FOLDER", 3)
+    stick = desk("stick")
+    for number in range(7):
+        stick.write(1, f"{number}.jpg", f"jpeg {number}".encode())
+    stick.plug(1)
+    stick.settled("safe to remove")
+    folders = [Path(name).parent.name for name in stick.results()]
+    assert [folders.count(f"AnonBox-out-{number:04d}") for number in (1, 2, 3)] == [3, 3, 1] and len(folders) == 7
+
+
+def test_a_result_that_got_another_number_is_given_too(desk: Callable[[str], Desk]) -> None:
+    """Its first one was taken in out/, by a file that is not this stick's."""
+    stick = desk("stick")
+    other = stick.rig.config.folders.out / "E000001/0001.jpg"
+    other.parent.mkdir()
+    other.write_bytes(b"another's")
+    stick.write(1, "a.jpg", b"jpeg a")
+    stick.plug(1)
+    stick.settled("safe to remove")
+    assert stick.results() == {"AnonBox-out-0001/E000002-0001.jpg": clean(b"jpeg a")}
 
 
 def asked(stick: Desk) -> Desk:

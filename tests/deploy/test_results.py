@@ -13,7 +13,7 @@ import pytest
 
 from appliance.daemon.sinks import stick_writer
 
-READ_ONLY = "ro,noload,nosuid,nodev,noexec"
+READ_ONLY = "ro,noload,nosuid,nodev,noexec,errors=remount-ro"
 
 
 def run(*command: str | Path) -> str:
@@ -36,6 +36,7 @@ def places(tmp_path: Path) -> Iterator[stick_writer.Places]:
         pytest.skip("this machine gives no loop device")
     try:
         try:
+            run("blockdev", "--setro", device)
             run("mount", "-t", "ext4", "-o", READ_ONLY, device, point)
         except subprocess.CalledProcessError:
             pytest.skip("this machine does not let us mount")
@@ -45,6 +46,7 @@ def places(tmp_path: Path) -> Iterator[stick_writer.Places]:
             yield stick_writer.Places(tmp_path / "requests", tmp_path / "out", tmp_path / "usb", tmp_path / "outcomes")
         finally:
             run("umount", point)
+            run("blockdev", "--setrw", device)
     finally:
         run("losetup", "--detach", device)
 

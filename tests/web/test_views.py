@@ -82,6 +82,7 @@ def test_the_daemons_sentences_are_known_in_german() -> None:
         *sentences(ROOT / "status" / "snapshot.py", {"read"}),
         *(getattr(tree, name) for name in ("LINK", "SPECIAL", "HARD_LINK", "MOUNTED", "TOO_DEEP")),
         *(text.format(user="anonbox") for text in (tree.UNREADABLE, tree.UNREADABLE_FOLDER, tree.UNTAKEABLE)),
+        tree.UNFILLED,
         tree.TOO_LARGE,
         *names.KINDS,
         source.ALREADY_DONE,

@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Iterable
 from contextlib import suppress
 
-from appliance.daemon.journal import Number
+from appliance.daemon.journal import REFUSED, Number
 from appliance.daemon.parts import Host
 from appliance.daemon.sources.stick_reader import Plug
 from appliance.status.snapshot import StickState
@@ -42,12 +42,13 @@ class StickSink:
         if self._token:
             self._hear(now)
         elif self.state in ("safe to remove", "writing results"):
-            missing = set(wanted) - self._given - self._refused
+            missing = {self._journal.current(number) for number in wanted} - self._given - self._refused
             states = {number: self._journal.state(number) for number in missing}
-            self._refused |= {number for number, state in states.items() if state in ("refused", None)}
+            moved = {number for number in missing if self._journal.current(number) != number}  # since just now
+            self._refused |= {number for number, state in states.items() if state in (*REFUSED, None)} - moved
             missing -= self._refused
             self.state = "writing results" if missing else "safe to remove"
-            if missing and "claimed" not in states.values():
+            if missing and not moved and "claimed" not in states.values():
                 self._ask(missing, now)
 
     def end(self) -> None:

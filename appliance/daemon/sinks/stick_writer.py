@@ -30,6 +30,9 @@ FOLDER = re.compile(r"anonbox-out-([0-9]{4,})", re.IGNORECASE | re.ASCII)
 MARKER = "AnonBox-results"
 """A folder of this name at its top makes a stick one that takes the results of others and is never read."""
 
+PER_FOLDER = 10_000
+"""Results in one folder at most. FAT32 ends at 65,536 entries a folder and a result's name takes three; then it says that it is full."""
+
 LARGEST_REQUEST = 16 << 20
 NEUTRAL_NS = 946_684_800 * 10**9
 _DEVICE = re.compile(r"[a-z0-9]+", re.ASCII)
@@ -122,13 +125,20 @@ def device_of(path: Path) -> int:
 
 @contextmanager
 def writable(point: Path) -> Iterator[None]:
-    """Make the stick writable meanwhile. Raises CalledProcessError; afterwards it is read-only, or that is raised too."""
-    _remount(point, "rw")
+    """Make the stick writable meanwhile, device and mount. Raises CalledProcessError; afterwards both are read-only, or that is raised."""
+    device = subprocess.run(
+        ["findmnt", "--noheadings", "--output", "SOURCE", "--mountpoint", str(point)], check=True, capture_output=True, text=True
+    ).stdout.strip()
     try:
-        yield
+        subprocess.run(["blockdev", "--setrw", device], check=True)
+        _remount(point, "rw")
+        try:
+            yield
+        finally:
+            subprocess.run(["sync", "--file-system", str(point)], check=False)
+            _remount(point, "ro")
     finally:
-        subprocess.run(["sync", "--file-system", str(point)], check=False)
-        _remount(point, "ro")
+        subprocess.run(["blockdev", "--setro", device], check=True)
 
 
 def _remount(point: Path, how: str) -> None:
@@ -136,19 +146,20 @@ def _remount(point: Path, how: str) -> None:
 
 
 def _write_all(numbers: list[tuple[str, ...]], source: int, root: int, token: str) -> Outcome:
-    """Write what the stick does not have yet into its next folder."""
+    """Write what the stick does not have yet into its next folders, PER_FOLDER into each."""
     names = [name for name in _list(root) if FOLDER.fullmatch(name)]
     there = {name.partition(".")[0].upper() for folder in names for name in _names(root, folder)}
-    target, written, fault = -1, 0, ""
+    folders: list[int] = []
+    written, fault = 0, ""
     try:
         for exam, picture in numbers:
             if f"{exam}-{picture}" in there or (result := _open_result(source, exam, picture)) is None:
                 continue  # it has it, or somebody took it from out/
             file, ending = result
             try:
-                if target < 0:
-                    target = _next_folder(root, names)
-                _write(file, target, f"{exam}-{picture}", ending)
+                if written == len(folders) * PER_FOLDER:
+                    folders.append(_next_folder(root, names))
+                _write(file, folders[-1], f"{exam}-{picture}", ending)
                 written += 1
             finally:
                 os.close(file)
@@ -156,8 +167,8 @@ def _write_all(numbers: list[tuple[str, ...]], source: int, root: int, token: st
         log.error("results cannot be written to the end: %s", _describe(error))
         fault = "full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "failed"
     finally:
-        if target >= 0:
-            os.close(target)
+        for folder in folders:
+            os.close(folder)
     return Outcome(token, written, fault)
 
 
@@ -179,10 +190,12 @@ def _list(folder: int) -> list[str]:
 
 
 def _next_folder(root: int, names: list[str]) -> int:
+    """Made, open, and noted in `names`."""
     number = 1 + max((int(found[1]) for name in names if (found := FOLDER.fullmatch(name))), default=0)
     name = f"AnonBox-out-{number:04d}"
     os.mkdir(name, 0o755, dir_fd=root)
     os.fsync(root)
+    names.append(name)
     return os.open(name, _DIRECTORY, dir_fd=root)
 
 

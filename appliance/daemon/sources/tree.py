@@ -22,6 +22,7 @@ from typing import NamedTuple
 
 from appliance.daemon.sources.names import ignored_as
 from appliance.daemon.sources.settling import Stamp
+from appliance.formats.signatures import HEAD, is_header_alone
 
 DEEPEST = 32
 """Folders below each other that are looked into; each costs an open file while the sweep is inside."""
@@ -30,6 +31,7 @@ LINK = "symbolic link: not followed"
 SPECIAL = "not a regular file (socket, FIFO or device): not taken"
 HARD_LINK = "file with a second name (hard link): not taken"
 MOUNTED = "another file system mounted here: not entered"
+UNFILLED = "empty, or a header alone: taken once it is filled"
 TOO_LARGE = "larger than limits.file_mib: not taken"
 TOO_DEEP = f"more than {DEEPEST} folders deep: not entered"
 UNREADABLE_FOLDER = "folder that cannot be read: give user {user} the right to read and enter it"
@@ -167,10 +169,15 @@ class Inbox:
 
     @contextmanager
     def hold(self, entry: Entry, stamp: Stamp) -> Iterator[Held]:
-        """Open a file to take it away. Raises NotNow when it no longer looks like `stamp`, Left when it has to stay."""
+        """Open a file to take it away. Raises NotNow when it no longer looks like `stamp`, Left when it has to stay.
+
+        A program that makes a file first and opens it again to fill it must find it.
+        """
         with self.open(entry, stamp) as held:
             if not os.access(".", os.W_OK | os.X_OK, dir_fd=held.parent, effective_ids=True):
                 raise Left(_for_user(UNTAKEABLE))
+            if is_header_alone(os.pread(held.file, HEAD, 0), stamp.size):
+                raise Left(UNFILLED)
             yield held
 
     @contextmanager
@@ -247,7 +254,9 @@ def _why_left(status: os.stat_result) -> str | None:
         return LINK
     if not stat.S_ISREG(status.st_mode):
         return SPECIAL
-    return HARD_LINK if status.st_nlink > 1 else None
+    if status.st_nlink > 1:
+        return HARD_LINK
+    return None if status.st_size else UNFILLED
 
 
 def _open_file(name: str, parent: int) -> int:
