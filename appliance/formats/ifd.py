@@ -79,6 +79,8 @@ def _directory(data: bytes, order: str, start: int) -> tuple[Directory, int]:
     spans = [(start, end + 4)]
     for index in range(count):
         tag, kind, number = struct.unpack_from(order + "HHI", body, 12 * index)
+        if tag in seen and tag in _READ:
+            raise BadFile("damaged", f"the TIFF has tag {tag} twice")
         seen.append(tag)
         if tag not in _READ or kind not in _TYPES:
             continue

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from io import BytesIO
 
 import numpy as np
@@ -20,7 +21,7 @@ from numpy.typing import NDArray
 from PIL import Image, TiffImagePlugin
 
 from appliance.errors import BadFile
-from appliance.formats import exif, ifd
+from appliance.formats import exif, ifd, markers
 from appliance.formats.common import DECODER_ERRORS, PROFILE_DROPPED, Limits, check_pixels, raster_memory
 from appliance.formats.ifd import Directory
 from appliance.formats.raster import TURNED, Samples, Values, pack, refuse_varying, unpack
@@ -124,33 +125,68 @@ def _is_rounded(page: Directory) -> bool:
     return bool(colours.max() > 255 and (colours & 255).any() and (colours & 255 != colours >> 8).any())
 
 
-def _geometry(page: Directory) -> tuple[int, int, int]:
-    """(width, height) of a tile or strip in pixels, and how many are side by side. Raises BadFile unless all are there."""
+@dataclass(frozen=True)
+class _Geometry:
+    """wide, high : of a tile or strip, px; beside : how many are side by side; chunks : those that the picture needs, and no more,
+    because Pillow writes a surplus one over the first"""
+
+    wide: int
+    high: int
+    beside: int
+    chunks: tuple[bytes, ...]
+
+
+def _geometry(page: Directory) -> _Geometry:
+    """Raises BadFile unless all strips or tiles are there, and the uncompressed ones whole."""
     width, height = page.one(ifd.WIDTH, 0), page.one(ifd.HEIGHT, 0)
-    if ifd.TILE_OFFSETS in page.tags:
+    is_tiled = ifd.TILE_OFFSETS in page.tags
+    if is_tiled:
         wide, high = page.one(ifd.TILE_WIDTH, 0), page.one(ifd.TILE_HEIGHT, 0)
         if not (0 < wide <= 65536 and 0 < high <= 65536) or wide % 16 or high % 16:
             raise BadFile("damaged", f"the TIFF has tiles of {wide} x {high} px, multiples of 16 are needed")
     else:
         wide, high = width, min(page.one(ifd.ROWS_PER_STRIP, height) or height, height)
-    beside = -(-width // wide)
-    if len(page.chunks) < beside * -(-height // high):
-        raise BadFile("damaged", f"the TIFF has {len(page.chunks)} strips or tiles, {beside * -(-height // high)} are needed")
-    return wide, high, beside
+    beside, needed = -(-width // wide), -(-width // wide) * -(-height // high)
+    if len(page.chunks) < needed:
+        raise BadFile("damaged", f"the TIFF has {len(page.chunks)} strips or tiles, {needed} are needed")
+    rows = [high] * (needed - 1) + [high if is_tiled else height - high * (needed - 1)]
+    for index, (chunk, count) in enumerate(zip(page.chunks, rows, strict=False)):
+        _refuse_short(page, index, chunk, (wide, count))
+    return _Geometry(wide, high, beside, page.chunks[:needed])
+
+
+def _refuse_short(page: Directory, index: int, chunk: bytes, size: tuple[int, int]) -> None:
+    """A decoder fills what is missing with the next strip's bytes, or with grey. libtiff tells for the other compressions.
+
+    size : (width, rows)
+    Raises BadFile.
+    """
+    compression = page.one(ifd.COMPRESSION, _RAW)
+    if compression == _RAW:
+        needed = -(-size[0] * page.one(ifd.CHANNELS, 1) * page.one(ifd.BITS, 1) // 8) * size[1]
+        if len(chunk) < needed:
+            raise BadFile("incomplete", f"the TIFF's strip or tile {index + 1} has {len(chunk)} bytes, {needed} are needed")
+    elif compression == _JPEG:
+        tables = bytes(page.tags.get(ifd.JPEG_TABLES, ()))[2:-2]
+        jpeg = markers.parse(chunk[:2] + tables + chunk[2:])
+        if jpeg.width < size[0] or jpeg.height < size[1]:
+            found = f"{jpeg.width} x {jpeg.height} px"
+            raise BadFile("incomplete", f"the TIFF's strip or tile {index + 1} holds {found}, {size[0]} x {size[1]} are needed")
 
 
 def _plain_values(order: str, page: Directory) -> Values:
     """Decompress the page as grey rows of bytes, then make samples of them."""
     width, height, bits = page.one(ifd.WIDTH, 0), page.one(ifd.HEIGHT, 0), page.one(ifd.BITS, 1)
     channels = page.one(ifd.CHANNELS, 1)
-    wide, high, beside = _geometry(page)
+    geometry = _geometry(page)
+    wide, high, beside = geometry.wide, geometry.high, geometry.beside
     row = -(-wide * channels * bits // 8)  # bytes of one row of one tile or strip
     tags: ifd.Tags = {
         **{ifd.WIDTH: (row * beside,), ifd.HEIGHT: (height,), ifd.BITS: (8,), ifd.COMPRESSION: (page.one(ifd.COMPRESSION, _RAW),)},
         **{ifd.PHOTOMETRIC: (_BLACK_IS_ZERO,), ifd.CHANNELS: (1,)},
         **({ifd.TILE_WIDTH: (row,), ifd.TILE_HEIGHT: (high,)} if ifd.TILE_OFFSETS in page.tags else {ifd.ROWS_PER_STRIP: (high,)}),
     }
-    packed = _decoded(ifd.build(order, [(tags, page.chunks)]), "L")
+    packed = _decoded(ifd.build(order, [(tags, geometry.chunks)]), "L")
     if bits < 8:
         return unpack(packed, width, bits)
     kind = np.dtype(np.uint8) if bits == 8 else np.dtype(order + "u2")
@@ -164,7 +200,7 @@ def _plain_values(order: str, page: Directory) -> Values:
 
 def _jpeg_values(order: str, page: Directory) -> Values:
     """Decode JPEG strips or tiles as Pillow does, YCbCr to RGB."""
-    _geometry(page)
+    geometry = _geometry(page)
     channels = page.one(ifd.CHANNELS, 1)
     single = (ifd.WIDTH, ifd.HEIGHT, ifd.COMPRESSION, ifd.PHOTOMETRIC, ifd.CHANNELS, ifd.ROWS_PER_STRIP, ifd.TILE_WIDTH, ifd.TILE_HEIGHT)
     several = (ifd.JPEG_TABLES, ifd.YCBCR_SAMPLING, ifd.YCBCR_REFERENCE)
@@ -173,7 +209,7 @@ def _jpeg_values(order: str, page: Directory) -> Values:
         **{tag: values for tag, values in page.tags.items() if tag in several and values},
         ifd.BITS: (8,) * channels,
     }
-    return _decoded(ifd.build(order, [(tags, page.chunks)]), "L" if channels == 1 else "RGB")
+    return _decoded(ifd.build(order, [(tags, geometry.chunks)]), "L" if channels == 1 else "RGB")
 
 
 def _decoded(file: bytes, mode: str) -> NDArray[np.uint8]:

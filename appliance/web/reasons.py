@@ -148,6 +148,13 @@ REASONS: Mapping[str, str] = {
     ),
     "the TIFF has {count} strips or tiles and {lengths} lengths": "das TIFF hat {count} Streifen oder Kacheln und {lengths} Längen",
     "the TIFF has {count} strips or tiles, {needed} are needed": "das TIFF hat {count} Streifen oder Kacheln, nötig sind {needed}",
+    "the TIFF has tag {tag} twice": "das TIFF hat Feld {tag} zweimal",
+    "the TIFF's strip or tile {index} has {size} bytes, {needed} are needed": (
+        "Streifen oder Kachel {index} des TIFF hat {size} Byte, nötig sind {needed}"
+    ),
+    "the TIFF's strip or tile {index} holds {found}, {width} x {rows} are needed": (
+        "Streifen oder Kachel {index} des TIFF enthält {found}, nötig sind {width} x {rows}"
+    ),
     "the TIFF holds only reduced copies of a picture that is not in it": (
         "das TIFF enthält nur verkleinerte Kopien eines Bildes, das nicht darin ist"
     ),
