@@ -39,6 +39,7 @@ class Samples:
     bits : of each sample, 1, 2, 4, 8 or 16
     palette : (entries, 3) uint8, or None
     inverted : grey where 0 is white
+    multiplied : the alpha, the same everywhere, that the colours are multiplied by already; a viewer shows this value as white; or 0
     layout : what else the format's writer keeps, such as TIFF's compression
     """
 
@@ -46,6 +47,7 @@ class Samples:
     bits: int
     palette: Values | None = None
     inverted: bool = False
+    multiplied: int = 0
     layout: tuple[int, ...] = ()
 
     @property
@@ -95,7 +97,8 @@ def spans(samples: Samples) -> tuple[tuple[int, int], ...]:
     """
     shown = as_shown(samples)
     if shown.dtype == np.uint8:
-        return ((0, 2**samples.bits - 1 if samples.palette is None else 255),)
+        full = _full(samples)
+        return ((0, full), (0, samples.multiplied)) if 0 < samples.multiplied < full else ((0, full),)
     counts = np.zeros(65536, np.int64)
     for top in range(0, len(shown), _BAND):
         counts += np.bincount(shown[top : top + _BAND].ravel(), minlength=65536)
@@ -105,12 +108,16 @@ def spans(samples: Samples) -> tuple[tuple[int, int], ...]:
     return tuple(dict.fromkeys((min(low, 65534), max(high, min(low, 65534) + 1)) for low, high in found))
 
 
+def _full(samples: Samples) -> int:
+    return 255 if samples.palette is not None else 2**samples.bits - 1
+
+
 def to_rgb(samples: Samples, span: tuple[int, int]) -> Pixels:
     """(height, width, 3) uint8 for the detector; colours outside the span become 0 or 255."""
     values, (low, high) = as_shown(samples), span
-    if high < 255 and values.dtype == np.uint8:
+    if values.dtype == np.uint8 and high == _full(samples):
         values = values * np.uint8(255 // high)
-    elif values.dtype != np.uint8:
+    else:
         values = ((np.clip(values, low, high) - low) * np.float32(255 / (high - low))).astype(np.uint8)
     if values.ndim == 2:
         values = values[..., None]

@@ -33,6 +33,7 @@ _STRIP_BYTES = 1 << 18
 _DEFLATE_LEVEL = 2  # as in png.py
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _PALETTE, _YCBCR = 0, 1, 2, 3, 6
 _HORIZONTAL = 2
+_UNSPECIFIED, _ASSOCIATED, _UNASSOCIATED = 0, 1, 2  # of ExtraSamples
 _WRITTEN = {
     *(ifd.WIDTH, ifd.HEIGHT, ifd.BITS, ifd.COMPRESSION, ifd.PHOTOMETRIC, ifd.STRIP_OFFSETS, ifd.CHANNELS, ifd.ROWS_PER_STRIP),
     *(ifd.STRIP_COUNTS, ifd.PREDICTOR, ifd.COLOR_MAP, ifd.EXTRA),
@@ -43,7 +44,7 @@ JPEG_UNPACKED = "JPEG inside the TIFF written as deflate, so that no pixel chang
 
 
 def read(data: bytes, limits: Limits) -> tuple[list[Samples], tuple[str, ...]]:
-    """Raises BadFile."""
+    """Raises BadFile. A layout is the compression, and what is said of a channel beside the colours."""
     order, every = ifd.read(data)
     pages = [page for page in every if not page.one(ifd.SUBFILE, 0) & 1]
     if not pages:
@@ -98,6 +99,7 @@ def _orientation(page: Directory) -> int:
 def _samples(order: str, page: Directory) -> Samples:
     compression = page.one(ifd.COMPRESSION, _RAW)
     values = _jpeg_values(order, page) if compression == _JPEG else _plain_values(order, page)
+    extra = _extra(page)
     if values.ndim == 3 and values.shape[2] in (2, 4):
         refuse_varying(values[..., -1])
     bits, photometric = page.one(ifd.BITS, 1), page.one(ifd.PHOTOMETRIC, -1)
@@ -108,8 +110,18 @@ def _samples(order: str, page: Directory) -> Samples:
             raise BadFile("damaged", f"the TIFF's palette has {len(colours)} numbers, {3 * 2**bits} are needed")
         palette = np.ascontiguousarray(_screen_colours(np.array(colours)).reshape(3, -1).T)
     upright: Values = np.ascontiguousarray(exif.upright(values, _orientation(page)))
-    layout = compression if compression in _KEPT else _DEFLATE
-    return Samples(upright, bits, palette, photometric == _WHITE_IS_ZERO, (layout,))
+    multiplied = int(values[0, 0, -1]) if extra == (_ASSOCIATED,) else 0
+    layout = (compression if compression in _KEPT else _DEFLATE, *extra)
+    return Samples(upright, bits, palette, photometric == _WHITE_IS_ZERO, multiplied, layout)
+
+
+def _extra(page: Directory) -> tuple[int, ...]:
+    """What the page says of a channel beside the colours, 0 to 2; () where there is none or nothing is said. Readers take each of
+    the four for something else, so it is kept."""
+    if page.one(ifd.CHANNELS, 1) in (1, 3) or ifd.EXTRA not in page.tags:
+        return ()
+    said = page.one(ifd.EXTRA, _UNSPECIFIED)
+    return (said if said in (_UNSPECIFIED, _ASSOCIATED, _UNASSOCIATED) else _UNSPECIFIED,)
 
 
 def _screen_colours(colours: NDArray[np.int64]) -> Values:
@@ -227,7 +239,7 @@ def write(pages: Sequence[Samples]) -> bytes:
 
 
 def _page(page: Samples) -> tuple[ifd.Tags, Sequence[bytes]]:
-    (height, width), (compression,) = page.size, page.layout
+    (height, width), (compression, *extra) = page.size, page.layout
     values = page.values.reshape(height, width, -1)
     channels = values.shape[2]
     differs = compression in (_LZW, _DEFLATE) and page.bits >= 8 and page.palette is None
@@ -241,10 +253,10 @@ def _page(page: Samples) -> tuple[ifd.Tags, Sequence[bytes]]:
     high, strips = _strips(rows, compression)
     photometric = _RGB if channels >= 3 else _PALETTE if page.palette is not None else 1 - page.inverted
     tags: ifd.Tags = {
-        **{ifd.WIDTH: (width,), ifd.HEIGHT: (height,), ifd.BITS: (page.bits,) * channels, ifd.COMPRESSION: page.layout},
+        **{ifd.WIDTH: (width,), ifd.HEIGHT: (height,), ifd.BITS: (page.bits,) * channels, ifd.COMPRESSION: (compression,)},
         **{ifd.PHOTOMETRIC: (photometric,), ifd.CHANNELS: (channels,), ifd.ROWS_PER_STRIP: (high,)},
         **({ifd.PREDICTOR: (_HORIZONTAL,)} if differs else {}),
-        **({ifd.EXTRA: (2,)} if channels in (2, 4) else {}),
+        **({ifd.EXTRA: tuple(extra)} if extra else {}),
         **({} if page.palette is None else {ifd.COLOR_MAP: tuple((page.palette.T.astype(int) * 257).ravel().tolist())}),
     }
     return tags, strips

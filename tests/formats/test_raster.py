@@ -17,7 +17,7 @@ from appliance.formats import bmp, ifd, open_picture, png, tiff
 from appliance.formats.common import PROFILE_DROPPED, Limits
 from appliance.formats.raster import NO_BLACK, TURNED, Samples, pack, unpack
 from appliance.formats.raster_picture import RasterPicture
-from appliance.types import Mask, ceil_eighths
+from appliance.types import Mask, ceil_eighths, grid
 
 COMPRESSIONS = ("raw", "tiff_lzw", "tiff_adobe_deflate", "packbits")
 
@@ -200,6 +200,32 @@ def test_transparency_only_where_it_hides_nothing() -> None:
     with pytest.raises(BadFile, match="transparent in places"):
         open_picture(encoded(palette, "PNG", transparency=3), LIMITS)
     redone(encoded(palette, "PNG", transparency=bytes([255] * 16)))
+
+
+def test_transparency_that_is_the_same_everywhere_is_kept() -> None:
+    palette, flat = in_mode("P16"), np.full((61, 83, 3), 9, np.uint8)
+    for data in (
+        encoded(palette, "PNG", transparency=bytes([128] * 16)),
+        encoded(flat, "PNG", transparency=(9, 9, 9)),
+        encoded(flat[..., 0].copy(), "PNG", transparency=9),
+    ):
+        picture = open_picture(data, LIMITS)
+        nothing = [Mask(np.zeros(grid(page.size, page.cell), bool), page.cell, page.size) for page in picture.pages]
+        finished = picture.rewrite(nothing)
+        picture.check(finished, nothing)
+        shown = [np.asarray(Image.open(io.BytesIO(each)).convert("RGBA")) for each in (data, finished)]
+        assert shown[0][0, 0, 3] < 255
+        np.testing.assert_array_equal(*shown)
+    data = encoded(palette, "PNG", transparency=bytes([128] * 16))
+    picture, finished, (mask,) = redone(data)
+    place = finished.index(b"tRNS")
+    length = int.from_bytes(finished[place - 4 : place], "big")
+    assert set(finished[place + 4 : place + 4 + length]) == {128}
+    said = finished[: place - 4] + png._chunk(b"tRNS", bytes([128] * 16) + SECRET) + finished[place + 8 + length :]
+    with pytest.raises(BadFile, match="holds more"):
+        picture.check(said, [mask])
+    with pytest.raises(BadFile, match="another size, bit depth or mode"):
+        picture.check(finished[: place - 4] + finished[place + 8 + length :], [mask])
 
 
 def test_a_full_palette_gives_up_a_colour_used_only_under_the_mask() -> None:

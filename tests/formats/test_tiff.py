@@ -163,3 +163,20 @@ def test_a_tag_that_is_there_twice_is_refused() -> None:
     twice = data.replace((259).to_bytes(2, "little") + b"\x03\x00\x01", (256).to_bytes(2, "little") + b"\x03\x00\x01")
     with pytest.raises(BadFile, match="tag 256 twice"):
         open_picture(twice, LIMITS)
+
+
+@pytest.mark.parametrize("extra", [(), (0,), (1,), (2,)])
+def test_what_is_said_of_the_fourth_channel_is_kept(extra: tuple[int, ...]) -> None:
+    """Readers take 0 for no alpha, 1 for colours that are multiplied by it, 2 for colours that are not."""
+    values = np.dstack([scene(61, 83) // 2, np.full((61, 83), 128, np.uint8)])
+    tags = {256: (83,), 257: (61,), 258: (8,) * 4, 259: (1,), 262: (2,), 277: (4,), 278: (61,), **({338: extra} if extra else {})}
+    data = ifd.build("<", [(tags, [values.tobytes()])])
+    picture, finished, (mask,) = redone(data)
+    assert ifd.read(finished)[1][0].tags.get(338, ()) == extra
+    before, after = (np.asarray(Image.open(io.BytesIO(each)).convert("RGBA")) for each in (data, finished))
+    np.testing.assert_array_equal(before[~mask.to_pixels()], after[~mask.to_pixels()])
+    page, out = picture.pages[0], np.zeros((61, 83, 3), np.uint8)
+    assert page.renderings == (2 if extra == (1,) else 1)
+    page.read(8, out, page.renderings - 1)
+    shown = values[..., :3] * (255 / 128) if extra == (1,) else values[..., :3]
+    assert abs(out - np.minimum(shown, 255)).max() <= 1
