@@ -275,7 +275,7 @@ def test_16_bit_pictures_are_also_shown_without_their_brightest() -> None:
     inverted = ifd.build("<", [(tags, [(65535 - values).tobytes()])])
     for data in (encoded(Image.fromarray(values), "PNG"), encoded(Image.fromarray(values), "TIFF"), inverted):
         page = open_picture(data, LIMITS).pages[0]
-        assert page.renderings == 3
+        assert page.renderings == 4
         for rendering, brightest in ((0, 65535), (1, 299), (2, 280)):
             out = np.zeros((100, 100, 3), np.uint8)
             page.read(8, out, rendering)
@@ -283,8 +283,8 @@ def test_16_bit_pictures_are_also_shown_without_their_brightest() -> None:
             expected = np.clip((values - float(lowest)) / (brightest - lowest), 0, 1) * 255
             assert abs(out[..., 0] - expected).max() <= 3
             assert (out[0, :3] == 255).all()
-        with pytest.raises(ValueError, match="rendering 3 was asked for, the page has 3"):
-            page.read(8, out, 3)
+        with pytest.raises(ValueError, match="rendering 4 was asked for, the page has 4"):
+            page.read(8, out, 4)
     for constant in (black, np.zeros_like(black)):
         page = open_picture(encoded(Image.fromarray(constant), "PNG"), LIMITS).pages[0]
         page.read(8, out)
@@ -333,6 +333,33 @@ def test_text_in_the_indices_of_equal_colours_does_not_survive(kind: str) -> Non
     unmerged = Samples(np.where(outside, again.values, 64).astype(np.uint8), 8, again.palette, layout=again.layout)
     with pytest.raises(BadFile, match="the palette has changed"):
         picture.check(codec.write([unmerged]), [mask])
+
+
+@pytest.mark.parametrize("above", [20, 100, 400])
+@pytest.mark.parametrize("kind", ["PNG", "TIFF"])
+def test_text_of_a_few_levels_is_shown_wherever_it_lies(kind: str, above: int) -> None:
+    """Three grounds, the picture from 0 to 65535 beside them: no window of the whole picture tells the text from its ground."""
+    values = np.zeros((150, 400), np.uint16)
+    values[:, 200:] = np.linspace(0, 65535, 200)
+    written = np.zeros((50, 200), bool)
+    written[20:32, 40:160:7] = written[20:23, 40:160] = True
+    for row, ground in enumerate((300, 30_000, 65_000)):
+        values[50 * row : 50 * row + 50, :200] = ground + above * written
+    page = open_picture(encoded(Image.fromarray(values), kind), LIMITS).pages[0]
+    contrasts = []
+    for rendering in range(page.renderings):
+        out = np.zeros((150, 400, 3), np.uint8)
+        page.read(8, out, rendering)
+        parts = out[:, :200, 0].reshape(3, 50, 200).astype(int)
+        contrasts.append([int((part[24:32, 40:154:7] - part[24:32, 43:157:7]).min()) for part in parts])
+    assert min(contrasts[-1]) >= 40 and max(map(min, contrasts[:-1])) < 3
+
+
+def test_a_slope_of_16_bits_is_shown_without_edges() -> None:
+    values = np.add.outer(np.arange(150), np.arange(400)).astype(np.uint16) * 119
+    page, out = open_picture(encoded(Image.fromarray(values), "PNG"), LIMITS).pages[0], np.zeros((150, 400, 3), np.uint8)
+    page.read(8, out, page.renderings - 1)
+    assert max(abs(np.diff(out[20:-20, 20:-20, 0].astype(int), axis=axis)).max() for axis in (0, 1)) < 10
 
 
 @pytest.mark.parametrize("levels", [256, 40])
