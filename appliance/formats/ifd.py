@@ -94,6 +94,8 @@ def _directory(data: bytes, order: str, start: int) -> tuple[Directory, int]:
         tags[tag] = struct.unpack(order + _TYPES[kind] * number, _part(data, place, size))
     tiled = TILE_OFFSETS in tags
     offsets, sizes = (tags.get(t, ()) for t in ((TILE_OFFSETS, TILE_COUNTS) if tiled else (STRIP_OFFSETS, STRIP_COUNTS)))
+    if offsets and not sizes:
+        raise BadFile("unsupported", "the TIFF does not say how long its strips or tiles are; save it again with another program")
     if len(offsets) != len(sizes) or not offsets:
         raise BadFile("damaged", f"the TIFF has {len(offsets)} strips or tiles and {len(sizes)} lengths")
     if sum(sizes) > len(data):

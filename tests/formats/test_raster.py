@@ -183,6 +183,17 @@ def test_bmp_stored_from_the_top_and_with_a_long_header() -> None:
         assert SECRET not in finished
 
 
+@pytest.mark.parametrize("mode", ["1", "L", "P16", "RGB"])
+def test_a_bmp_without_its_last_padding_is_whole(mode: str) -> None:
+    data, plain = encoded(in_mode(mode), "BMP"), pixels_of(encoded(in_mode(mode), "BMP"))
+    padding = -((83 * data[28] + 7) // 8) % 4
+    assert padding
+    _, finished, (mask,) = redone(data[:-padding])
+    np.testing.assert_array_equal(pixels_of(finished)[~mask.to_pixels()], plain[~mask.to_pixels()])
+    with pytest.raises(BadFile, match="cut off"):
+        open_picture(data[: -padding - 1], LIMITS)
+
+
 def test_transparency_only_where_it_hides_nothing() -> None:
     alpha = np.full((61, 83), 255, np.uint8)
     alpha[20:30, 20:30] = 0
@@ -455,6 +466,20 @@ def test_refusals_name_their_reason() -> None:
         (b"II*\x00\x08\x00\x00\x00\x00\x00" + struct.pack("<I", 8), "damaged", ""),
         (encoded(in_mode("L"), "BMP")[:30] + b"\x01" + encoded(in_mode("L"), "BMP")[31:], "unsupported", "compression 1"),
         (b"BM" + bytes(12) + struct.pack("<I", 12) + bytes(40), "unsupported", "header of 12"),
+        (
+            encoded(in_mode("L"), "BMP")[:28] + b"\x10" + encoded(in_mode("L"), "BMP")[29:],
+            "unsupported",
+            "16 bits a pixel; 1, 4, 8, 24 and 32",
+        ),
+        (ifd.build("<", [({**plain, 262: (2,), 277: (4,), 259: (7,)}, [bytes(16)])]), "unsupported", "JPEG inside with 4 channels, 3 are"),
+        (ifd.build("<", [({**plain, 262: (5,), 277: (4,), 259: (7,)}, [bytes(16)])]), "unsupported", "JPEG inside in colour space 5"),
+        (ifd.build("<", [({**plain, 262: (3,), 277: (2,)}, [bytes(32)])]), "unsupported", "palette and 2 channels"),
+        (ifd.build("<", [({**plain, 262: (2,), 277: (3,), 258: (8, 8, 16)}, [bytes(64)])]), "unsupported", "different depths"),
+        (ifd.build("<", [({tag: value for tag, value in plain.items() if tag != 262}, [bytes(16)])]), "damaged", "does not say its colour"),
+        (
+            ifd.build("<", [(plain, [bytes(16)])]).replace(b"\x17\x01\x04\x00", b"\x16\x81\x04\x00"),
+            *("unsupported", "does not say how long its strips"),
+        ),
     ]
     for data, code, words in cases:
         with pytest.raises(BadFile, match=words or ".") as caught:

@@ -180,3 +180,10 @@ def test_what_is_said_of_the_fourth_channel_is_kept(extra: tuple[int, ...]) -> N
     page.read(8, out, page.renderings - 1)
     shown = values[..., :3] * (255 / 128) if extra == (1,) else values[..., :3]
     assert abs(out - np.minimum(shown, 255)).max() <= 1
+
+
+def test_depths_beyond_the_channels_say_nothing() -> None:
+    rows = scene(61, 83)
+    tags = {256: (83,), 257: (61,), 258: (8, 8, 8, 1), 259: (1,), 262: (2,), 277: (3,), 278: (61,)}
+    _, finished, (mask,) = redone(ifd.build("<", [(tags, [rows.tobytes()])]))
+    np.testing.assert_array_equal(pixels_of(finished)[~mask.to_pixels()], rows[~mask.to_pixels()])
