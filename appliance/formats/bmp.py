@@ -38,13 +38,17 @@ def read(data: bytes, limits: Limits) -> tuple[list[Samples], tuple[str, ...]]:
     if width <= 0 or not height or planes != 1:
         raise BadFile("damaged", f"the BMP's header says {width} x {abs(height)} px in {planes} planes")
     check_pixels([(abs(height), width)], limits)
-    if bits not in (1, 4, 8, 24, 32) or compression not in ((_BI_RGB, _BI_BITFIELDS) if bits == 32 else (_BI_RGB,)):
-        raise BadFile("unsupported", f"the BMP has {bits} bits and compression {compression}; 1 to 32 bits uncompressed are handled")
+    if bits not in (1, 4, 8, 24, 32):
+        raise BadFile("unsupported", f"the BMP has {bits} bits a pixel; 1, 4, 8, 24 and 32 are handled")
+    if compression not in ((_BI_RGB, _BI_BITFIELDS) if bits == 32 else (_BI_RGB,)):
+        raise BadFile("unsupported", f"the BMP of {bits} bits a pixel has compression {compression}, such as run lengths; none is handled")
     if offset < _START:
         raise BadFile("damaged", f"the BMP's pixels begin at byte {offset}, inside its header")
     stride = (width * bits + 31) // 32 * 4
-    if len(data) < offset + stride * abs(height):
-        raise BadFile("incomplete", f"the BMP is cut off: it has {len(data)} bytes, its header asks for {offset + stride * abs(height)}")
+    end = offset + stride * abs(height)
+    if len(data) < end - stride + (width * bits + 7) // 8:
+        raise BadFile("incomplete", f"the BMP is cut off: it has {len(data)} bytes, its header asks for {end}")
+    data = data.ljust(end, b"\x00")  # some writers leave the last row's padding out
     rows: NDArray[np.uint8] = np.frombuffer(data, np.uint8, stride * abs(height), offset).reshape(abs(height), stride)
     if height > 0:
         rows = rows[::-1]

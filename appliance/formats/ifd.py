@@ -79,6 +79,8 @@ def _directory(data: bytes, order: str, start: int) -> tuple[Directory, int]:
     spans = [(start, end + 4)]
     for index in range(count):
         tag, kind, number = struct.unpack_from(order + "HHI", body, 12 * index)
+        if tag in seen and tag in _READ:
+            raise BadFile("damaged", f"the TIFF has tag {tag} twice")
         seen.append(tag)
         if tag not in _READ or kind not in _TYPES:
             continue
@@ -92,6 +94,8 @@ def _directory(data: bytes, order: str, start: int) -> tuple[Directory, int]:
         tags[tag] = struct.unpack(order + _TYPES[kind] * number, _part(data, place, size))
     tiled = TILE_OFFSETS in tags
     offsets, sizes = (tags.get(t, ()) for t in ((TILE_OFFSETS, TILE_COUNTS) if tiled else (STRIP_OFFSETS, STRIP_COUNTS)))
+    if offsets and not sizes:
+        raise BadFile("unsupported", "the TIFF does not say how long its strips or tiles are; save it again with another program")
     if len(offsets) != len(sizes) or not offsets:
         raise BadFile("damaged", f"the TIFF has {len(offsets)} strips or tiles and {len(sizes)} lengths")
     if sum(sizes) > len(data):

@@ -29,7 +29,7 @@ _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _GREY, _RGB, _PALETTE, _GREY_ALPHA, _RGBA = 0, 2, 3, 4, 6
 _DEPTHS = {_GREY: (1, 2, 4, 8, 16), _RGB: (8, 16), _PALETTE: (1, 2, 4, 8), _GREY_ALPHA: (8, 16), _RGBA: (8, 16)}
 _CHANNELS = {_GREY: 1, _RGB: 3, _PALETTE: 1, _GREY_ALPHA: 2, _RGBA: 4}
-_WRITTEN = {b"IHDR", b"PLTE", b"IDAT", b"IEND"}
+_CRITICAL = {b"IHDR", b"PLTE", b"IDAT", b"IEND"}
 _MAX_CHUNKS = 200_000
 _COMPRESS_LEVEL = 2  # of zlib; 6, the usual one, takes six times as long for 6 % less
 
@@ -76,7 +76,7 @@ def _chunks(data: bytes) -> list[tuple[bytes, bytes]]:
         critical = name[0] & 0x20 == 0
         if critical and zlib.crc32(data[position + 4 : end - 4]) != int.from_bytes(data[end - 4 : end], "big"):
             raise BadFile("damaged", "the PNG has a chunk whose checksum is wrong")
-        if critical and name not in _WRITTEN:
+        if critical and name not in _CRITICAL:
             raise BadFile("unsupported", "the PNG has a critical chunk that the standard does not know")
         chunks.append((name, body))
         if name == b"IEND":
@@ -93,7 +93,7 @@ def _header(body: bytes) -> _Header:
 
 
 def read(data: bytes, limits: Limits) -> tuple[list[Samples], tuple[str, ...]]:
-    """Raises BadFile."""
+    """Raises BadFile. The layout is what tRNS says of the whole picture: its alpha where there is a palette, else its only colour."""
     header = _early_header(data)
     check_pixels([(header.height, header.width)], limits)
     chunks = _chunks(data)
@@ -102,11 +102,11 @@ def read(data: bytes, limits: Limits) -> tuple[list[Samples], tuple[str, ...]]:
         raise BadFile("unsupported", "the PNG is animated, single pictures are handled")
     values = _decoded(header, b"".join(body for name, body in chunks if name == b"IDAT"))
     palette = _palette(header, first.get(b"PLTE", b""), values)
-    _refuse_transparency(header, values, first.get(b"tRNS"))
+    transparency = _transparency(header, values, first.get(b"tRNS"))
     turn = exif.orientation(first.get(b"eXIf", b""))
     notes = ((PROFILE_DROPPED,) if b"iCCP" in first else ()) + ((TURNED,) if turn != exif.UPRIGHT else ())
     upright: Values = np.ascontiguousarray(exif.upright(values, turn))
-    return [Samples(upright, header.depth, palette)], notes
+    return [Samples(upright, header.depth, palette, layout=transparency)], notes
 
 
 def _early_header(data: bytes) -> _Header:
@@ -155,28 +155,37 @@ def _palette(header: _Header, body: bytes, values: Values) -> Values | None:
     return entries.reshape(-1, 3)
 
 
-def _refuse_transparency(header: _Header, values: Values, key: bytes | None) -> None:
-    """Raises BadFile unless the picture is equally transparent everywhere; tRNS has then nothing to say and is dropped."""
+def _transparency(header: _Header, values: Values, key: bytes | None) -> tuple[int, ...]:
+    """Raises BadFile unless the picture is equally transparent everywhere. () where tRNS has nothing to say of any pixel."""
     if header.kind in (_GREY_ALPHA, _RGBA):
         refuse_varying(values[..., -1])
-    elif key is not None and header.kind == _PALETTE:
+        return ()
+    if key is None:
+        return ()
+    if header.kind == _PALETTE:
         alpha = np.full(256, 255, np.uint8)
         alpha[: min(len(key), 256)] = np.frombuffer(key[:256], np.uint8)
-        refuse_varying(alpha[np.unique(values)])
-    elif key is not None:
-        colour = np.frombuffer(key[: 2 * (len(key) // 2)], ">u2")
-        if colour.size != _CHANNELS[header.kind]:
-            raise BadFile("damaged", "the PNG's transparency chunk has a wrong length")
-        refuse_varying((values.reshape(*values.shape[:2], -1) == colour).all(axis=2))
+        refuse_varying(used := alpha[np.unique(values)])
+        return () if used[0] == 255 else (int(used[0]),)
+    colour = np.frombuffer(key[: 2 * (len(key) // 2)], ">u2")
+    if colour.size != _CHANNELS[header.kind]:
+        raise BadFile("damaged", "the PNG's transparency chunk has a wrong length")
+    refuse_varying(hidden := (values.reshape(*values.shape[:2], -1) == colour).all(axis=2))
+    return tuple(colour.tolist()) if hidden.flat[0] else ()
 
 
 def write(pages: Sequence[Samples]) -> bytes:
-    """One page; IHDR, PLTE where needed, IDAT, IEND."""
+    """One page; IHDR, PLTE and tRNS where needed, IDAT, IEND."""
     (page,) = pages
     header = _Header(page.size[1], page.size[0], page.bits, _kind(page), 0)
     palette = [] if page.palette is None else [(b"PLTE", page.palette.astype(np.uint8).tobytes())]
     stream = [(b"IDAT", _deep(page.values))] if header.depth == 16 and header.kind in (_RGB, _RGBA) else _encoded(header, page.values)
-    return _file([(b"IHDR", header.to_bytes()), *palette, *stream, (b"IEND", b"")])
+    clear = [(b"tRNS", _clear(page))] if page.layout else []
+    return _file([(b"IHDR", header.to_bytes()), *palette, *clear, *stream, (b"IEND", b"")])
+
+
+def _clear(page: Samples) -> bytes:
+    return struct.pack(f">{len(page.layout)}H", *page.layout) if page.palette is None else bytes(page.layout) * len(page.palette)
 
 
 def _deep(values: Values) -> bytes:
@@ -215,9 +224,11 @@ def _file(chunks: Sequence[tuple[bytes, bytes]]) -> bytes:
 def is_clean(data: bytes) -> bool:
     """Whether there are only the chunks that are written here, in order, with nothing between or after them."""
     chunks = _chunks(data)
-    names = [name for name, _ in chunks if name != b"IDAT"]
-    is_palette = _header(chunks[0][1]).kind == _PALETTE
-    return names == [b"IHDR", *([b"PLTE"] if is_palette else []), b"IEND"] and _file(chunks) == data
+    header, clear = _header(chunks[0][1]), dict(reversed(chunks)).get(b"tRNS")
+    expected = [b"IHDR", *([b"PLTE"] if header.kind == _PALETTE else []), *([] if clear is None else [b"tRNS"]), b"IEND"]
+    if [name for name, _ in chunks if name != b"IDAT"] != expected or _file(chunks) != data:
+        return False
+    return clear is None or _clear(read(data, Limits(header.width * header.height))[0][0]) == clear
 
 
 def weigh(data: bytes, limits: Limits) -> int:

@@ -28,6 +28,7 @@ NO_BLACK = "the palette is full and has no black: its darkest colour covers the 
 Values = NDArray[Any]
 """uint8 or uint16."""
 
+_BLOCK, _FLAT = 16, 64  # px, and ranks of 65535
 _BAND = 64  # rows that are counted at once, because counting takes eight bytes a sample
 
 
@@ -39,6 +40,7 @@ class Samples:
     bits : of each sample, 1, 2, 4, 8 or 16
     palette : (entries, 3) uint8, or None
     inverted : grey where 0 is white
+    multiplied : the alpha, the same everywhere, that the colours are multiplied by already; a viewer shows this value as white; or 0
     layout : what else the format's writer keeps, such as TIFF's compression
     """
 
@@ -46,6 +48,7 @@ class Samples:
     bits: int
     palette: Values | None = None
     inverted: bool = False
+    multiplied: int = 0
     layout: tuple[int, ...] = ()
 
     @property
@@ -95,27 +98,80 @@ def spans(samples: Samples) -> tuple[tuple[int, int], ...]:
     """
     shown = as_shown(samples)
     if shown.dtype == np.uint8:
-        return ((0, 2**samples.bits - 1 if samples.palette is None else 255),)
-    counts = np.zeros(65536, np.int64)
-    for top in range(0, len(shown), _BAND):
-        counts += np.bincount(shown[top : top + _BAND].ravel(), minlength=65536)
+        full = _full(samples)
+        return ((0, full), (0, samples.multiplied)) if 0 < samples.multiplied < full else ((0, full),)
+    counts = _histogram(shown)
     reached, held = counts.cumsum(), np.flatnonzero(counts)
     bottom, *tops = np.searchsorted(reached, np.multiply((0.01, 0.99, 0.9), shown.size)).tolist()
     found = [(int(held[0]), int(held[-1])), *((bottom, top) for top in tops)]
     return tuple(dict.fromkeys((min(low, 65534), max(high, min(low, 65534) + 1)) for low, high in found))
 
 
+def _histogram(shown: Values) -> NDArray[np.int64]:
+    """(65536,) how often each level occurs."""
+    counts = np.zeros(65536, np.int64)
+    for top in range(0, len(shown), _BAND):
+        counts += np.bincount(shown[top : top + _BAND].ravel(), minlength=65536)
+    return counts
+
+
+def _full(samples: Samples) -> int:
+    return 255 if samples.palette is not None else 2**samples.bits - 1
+
+
 def to_rgb(samples: Samples, span: tuple[int, int]) -> Pixels:
     """(height, width, 3) uint8 for the detector; colours outside the span become 0 or 255."""
     values, (low, high) = as_shown(samples), span
-    if high < 255 and values.dtype == np.uint8:
+    if values.dtype == np.uint8 and high == _full(samples):
         values = values * np.uint8(255 // high)
-    elif values.dtype != np.uint8:
+    else:
         values = ((np.clip(values, low, high) - low) * np.float32(255 / (high - low))).astype(np.uint8)
     if values.ndim == 2:
         values = values[..., None]
     rgb: Pixels = np.broadcast_to(values, (*samples.size, 3)).astype(np.uint8, copy=False)
     return rgb
+
+
+def local_rgb(samples: Samples) -> Pixels:
+    """(height, width, 3) uint8 of 16 bits: each colour by its rank, from the lowest to the highest around it.
+
+    Text that is 100 of 65535 levels above its ground shows in no window of the whole picture, but a viewer's window can be set to
+    that ground. Ranks (histogram equalisation) part levels by how many pixels have them, however near or far they are, so that a
+    strong edge beside the text does not take the contrast; what differs by less than _FLAT ranks is not stretched to full.
+    """
+    shown = as_shown(samples)
+    values = shown[..., None] if shown.ndim == 2 else shown
+    counts = _histogram(shown)
+    ranks = ((counts.cumsum() - counts / 2) * (65535 / shown.size)).astype(np.float32)
+    low, high = (ranks[_around(values, extreme)] for extreme in (np.minimum, np.maximum))
+    rgb: Pixels = np.empty((*samples.size, 3), np.uint8)
+    for top in range(0, len(values), _BAND):
+        band = ranks[values[top : top + _BAND]]
+        bottom, ceiling = (_between(blocks, top, band.shape) for blocks in (low, high))
+        rgb[top : top + _BAND] = np.clip((band - bottom) * 255 / np.maximum(ceiling - bottom, _FLAT), 0, 255)
+    return rgb
+
+
+def _around(values: Values, extreme: np.ufunc) -> Values:
+    """(rows, columns, channels) of blocks: the extreme of each and of its eight neighbours."""
+    for axis in (0, 1):
+        values = extreme.reduceat(values, np.arange(0, values.shape[axis], _BLOCK), axis=axis)
+    for axis in (0, 1):
+        wide = np.pad(values, [(1, 1) if each == axis else (0, 0) for each in range(3)], mode="edge")
+        before, here, after = (np.arange(values.shape[axis]) + step for step in range(3))
+        values = extreme(extreme(wide.take(before, axis), wide.take(here, axis)), wide.take(after, axis))
+    return values
+
+
+def _between(blocks: NDArray[np.float32], top: int, shape: tuple[int, ...]) -> NDArray[np.float32]:
+    """Rows from `top` on of the blocks drawn at full size, (height, width, channels), linear between their middles."""
+    for axis, start in ((0, top), (1, 0)):
+        place = np.clip((np.arange(start, start + shape[axis], dtype=np.float32) + 0.5) / _BLOCK - 0.5, 0, blocks.shape[axis] - 1)
+        first = place.astype(np.intp)
+        share = np.expand_dims(place - first, tuple(each for each in range(3) if each != axis))
+        second = np.minimum(first + 1, blocks.shape[axis] - 1)
+        blocks = blocks.take(first, axis) * (1 - share) + blocks.take(second, axis) * share
+    return blocks
 
 
 def blacken(samples: Samples, mask: Mask) -> tuple[Samples, bool]:

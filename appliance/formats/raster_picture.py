@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from appliance.errors import BadFile
 from appliance.formats.common import Limits, check_request, matching
-from appliance.formats.raster import CELL, NO_BLACK, Samples, Values, blacken, darkest, is_grey_ramp, merged, spans, to_rgb
+from appliance.formats.raster import CELL, NO_BLACK, Samples, Values, blacken, darkest, is_grey_ramp, local_rgb, merged, spans, to_rgb
 from appliance.formats.reduce import reducer
 from appliance.types import Mask, Pixels
 
@@ -43,11 +43,17 @@ class RasterPage:
 
     @property
     def renderings(self) -> int:
-        return len(self._spans)
+        return len(self._spans) + self._has_local
 
     @cached_property
     def _spans(self) -> tuple[tuple[int, int], ...]:
         return spans(self.samples)
+
+    @cached_property
+    def _has_local(self) -> bool:
+        """Whether no screen can show all levels at once."""
+        low, high = self._spans[0]
+        return high - low > 255
 
     def darkened(self, num: int) -> None:
         """A smaller or larger picture mixes neighbouring pixels, so nothing can be said."""
@@ -55,7 +61,8 @@ class RasterPage:
     def read(self, num: int, out: Pixels, rendering: int = 0) -> None:
         """Reduce to num/8 into out, (ceil(height * num / 8), ceil(width * num / 8), 3), as formats.reduce does."""
         check_request(self, num, out, rendering)
-        reducer().reduce(to_rgb(self.samples, self._spans[rendering]), num, out)
+        is_local = rendering == len(self._spans)
+        reducer().reduce(local_rgb(self.samples) if is_local else to_rgb(self.samples, self._spans[rendering]), num, out)
 
 
 class RasterPicture:

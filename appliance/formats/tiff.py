@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from io import BytesIO
 
 import numpy as np
@@ -20,18 +21,29 @@ from numpy.typing import NDArray
 from PIL import Image, TiffImagePlugin
 
 from appliance.errors import BadFile
-from appliance.formats import exif, ifd
+from appliance.formats import exif, ifd, markers
 from appliance.formats.common import DECODER_ERRORS, PROFILE_DROPPED, Limits, check_pixels, raster_memory
 from appliance.formats.ifd import Directory
 from appliance.formats.raster import TURNED, Samples, Values, pack, refuse_varying, unpack
 from appliance.formats.raster_picture import Codec, RasterPicture, open_raster
+from appliance.formats.tiff_types import (
+    BLACK_IS_ZERO,
+    DEFLATE,
+    HORIZONTAL,
+    JPEG,
+    KEPT,
+    LZW,
+    PACKBITS,
+    PALETTE,
+    RAW,
+    RGB,
+    WHITE_IS_ZERO,
+    refuse_unhandled,
+)
 
-_RAW, _LZW, _JPEG, _DEFLATE, _OLD_DEFLATE, _PACKBITS = 1, 5, 7, 8, 32946, 32773
-_KEPT = (_RAW, _LZW, _DEFLATE, _PACKBITS)
 _STRIP_BYTES = 1 << 18
 _DEFLATE_LEVEL = 2  # as in png.py
-_WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _PALETTE, _YCBCR = 0, 1, 2, 3, 6
-_HORIZONTAL = 2
+_UNSPECIFIED, _ASSOCIATED, _UNASSOCIATED = 0, 1, 2  # of ExtraSamples
 _WRITTEN = {
     *(ifd.WIDTH, ifd.HEIGHT, ifd.BITS, ifd.COMPRESSION, ifd.PHOTOMETRIC, ifd.STRIP_OFFSETS, ifd.CHANNELS, ifd.ROWS_PER_STRIP),
     *(ifd.STRIP_COUNTS, ifd.PREDICTOR, ifd.COLOR_MAP, ifd.EXTRA),
@@ -42,51 +54,22 @@ JPEG_UNPACKED = "JPEG inside the TIFF written as deflate, so that no pixel chang
 
 
 def read(data: bytes, limits: Limits) -> tuple[list[Samples], tuple[str, ...]]:
-    """Raises BadFile."""
+    """Raises BadFile. A layout is the compression, and what is said of a channel beside the colours."""
     order, every = ifd.read(data)
     pages = [page for page in every if not page.one(ifd.SUBFILE, 0) & 1]
     if not pages:
         raise BadFile("unsupported", "the TIFF holds only reduced copies of a picture that is not in it")
     for page in pages:
-        _refuse_unhandled(page)
+        refuse_unhandled(page)
     check_pixels([(page.one(ifd.HEIGHT, 0), page.one(ifd.WIDTH, 0)) for page in pages], limits)
     remarks = (
         (THUMBNAIL_DROPPED, len(pages) < len(every)),
         (PROFILE_DROPPED, any(page.has_profile for page in pages)),
         (TURNED, any(_orientation(page) != exif.UPRIGHT for page in pages)),
         (PALETTE_ROUNDED, any(_is_rounded(page) for page in pages)),
-        (JPEG_UNPACKED, any(page.one(ifd.COMPRESSION, _RAW) == _JPEG for page in pages)),
+        (JPEG_UNPACKED, any(page.one(ifd.COMPRESSION, RAW) == JPEG for page in pages)),
     )
     return [_samples(order, page) for page in pages], tuple(text for text, applies in remarks if applies)
-
-
-def _refuse_unhandled(page: Directory) -> None:
-    """Raises BadFile unless every tag has a value that is understood; names the value and what is handled."""
-    bits, photometric = page.one(ifd.BITS, 1), page.one(ifd.PHOTOMETRIC, -1)
-    channels, compression = page.one(ifd.CHANNELS, 1), page.one(ifd.COMPRESSION, _RAW)
-    is_jpeg = compression == _JPEG
-    if compression not in (*_KEPT, _OLD_DEFLATE, _JPEG):
-        raise BadFile("unsupported", f"the TIFF has compression {compression}; none, LZW, deflate, PackBits and JPEG (7) are handled")
-    if photometric not in ((_BLACK_IS_ZERO, _RGB, _YCBCR) if is_jpeg else (_WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _PALETTE)):
-        raise BadFile("unsupported", f"the TIFF has colour space {photometric}; grey, RGB and palette are handled")
-    colours = 3 if photometric in (_RGB, _YCBCR) else 1
-    plain = (1, 2, 4, 8) if photometric == _PALETTE else (1, 2, 4, 8, 16)
-    possible = (8,) if is_jpeg else (8, 16) if colours == 3 or channels > 1 else plain
-    if len(set(page.tags.get(ifd.BITS, (1,)))) > 1 or bits not in possible:
-        raise BadFile("unsupported", f"the TIFF has {bits} bits a sample; {', '.join(map(str, possible))} are handled for its colour space")
-    if channels not in ((colours,) if is_jpeg or photometric == _PALETTE else (colours, colours + 1)):
-        raise BadFile("unsupported", f"the TIFF has {channels} channels, {colours} are handled for its colour space, or one more for alpha")
-    if set(page.tags.get(ifd.SAMPLE_FORMAT, (1,))) != {1}:
-        raise BadFile("unsupported", "the TIFF has signed or floating-point samples, unsigned ones are handled")
-    if page.one(ifd.PLANAR, 1) != 1 and channels > 1:
-        raise BadFile("unsupported", "the TIFF stores its colours in separate planes, one plane is handled")
-    if page.one(ifd.FILL_ORDER, 1) != 1:
-        raise BadFile("unsupported", "the TIFF stores bits in reverse order")
-    predictor = page.one(ifd.PREDICTOR, 1)
-    if predictor not in ((1, _HORIZONTAL) if bits >= 8 else (1,)):
-        raise BadFile("unsupported", f"the TIFF has predictor {predictor}; none, or horizontal differences of 8 or 16 bits, are handled")
-    if not page.one(ifd.WIDTH, 0) or not page.one(ifd.HEIGHT, 0):
-        raise BadFile("damaged", "the TIFF has a page without width or height")
 
 
 def _orientation(page: Directory) -> int:
@@ -95,20 +78,31 @@ def _orientation(page: Directory) -> int:
 
 
 def _samples(order: str, page: Directory) -> Samples:
-    compression = page.one(ifd.COMPRESSION, _RAW)
-    values = _jpeg_values(order, page) if compression == _JPEG else _plain_values(order, page)
+    compression = page.one(ifd.COMPRESSION, RAW)
+    values = _jpeg_values(order, page) if compression == JPEG else _plain_values(order, page)
+    extra = _extra(page)
     if values.ndim == 3 and values.shape[2] in (2, 4):
         refuse_varying(values[..., -1])
     bits, photometric = page.one(ifd.BITS, 1), page.one(ifd.PHOTOMETRIC, -1)
     palette: Values | None = None
-    if photometric == _PALETTE:
+    if photometric == PALETTE:
         colours = page.tags.get(ifd.COLOR_MAP, ())
         if len(colours) != 3 * 2**bits:
             raise BadFile("damaged", f"the TIFF's palette has {len(colours)} numbers, {3 * 2**bits} are needed")
         palette = np.ascontiguousarray(_screen_colours(np.array(colours)).reshape(3, -1).T)
     upright: Values = np.ascontiguousarray(exif.upright(values, _orientation(page)))
-    layout = compression if compression in _KEPT else _DEFLATE
-    return Samples(upright, bits, palette, photometric == _WHITE_IS_ZERO, (layout,))
+    multiplied = int(values[0, 0, -1]) if extra == (_ASSOCIATED,) else 0
+    layout = (compression if compression in KEPT else DEFLATE, *extra)
+    return Samples(upright, bits, palette, photometric == WHITE_IS_ZERO, multiplied, layout)
+
+
+def _extra(page: Directory) -> tuple[int, ...]:
+    """What the page says of a channel beside the colours, 0 to 2; () where there is none or nothing is said. Readers take each of
+    the four for something else, so it is kept."""
+    if page.one(ifd.CHANNELS, 1) in (1, 3) or ifd.EXTRA not in page.tags:
+        return ()
+    said = page.one(ifd.EXTRA, _UNSPECIFIED)
+    return (said if said in (_UNSPECIFIED, _ASSOCIATED, _UNASSOCIATED) else _UNSPECIFIED,)
 
 
 def _screen_colours(colours: NDArray[np.int64]) -> Values:
@@ -119,44 +113,79 @@ def _screen_colours(colours: NDArray[np.int64]) -> Values:
 
 def _is_rounded(page: Directory) -> bool:
     """Whether the palette says more than its screen colours, which writers make 16 bits of in two ways."""
-    if page.one(ifd.PHOTOMETRIC, -1) != _PALETTE or not (colours := np.array(page.tags.get(ifd.COLOR_MAP, ()))).size:
+    if page.one(ifd.PHOTOMETRIC, -1) != PALETTE or not (colours := np.array(page.tags.get(ifd.COLOR_MAP, ()))).size:
         return False
     return bool(colours.max() > 255 and (colours & 255).any() and (colours & 255 != colours >> 8).any())
 
 
-def _geometry(page: Directory) -> tuple[int, int, int]:
-    """(width, height) of a tile or strip in pixels, and how many are side by side. Raises BadFile unless all are there."""
+@dataclass(frozen=True)
+class _Geometry:
+    """wide, high : of a tile or strip, px; beside : how many are side by side; chunks : those that the picture needs, and no more,
+    because Pillow writes a surplus one over the first"""
+
+    wide: int
+    high: int
+    beside: int
+    chunks: tuple[bytes, ...]
+
+
+def _geometry(page: Directory) -> _Geometry:
+    """Raises BadFile unless all strips or tiles are there, and the uncompressed ones whole."""
     width, height = page.one(ifd.WIDTH, 0), page.one(ifd.HEIGHT, 0)
-    if ifd.TILE_OFFSETS in page.tags:
+    is_tiled = ifd.TILE_OFFSETS in page.tags
+    if is_tiled:
         wide, high = page.one(ifd.TILE_WIDTH, 0), page.one(ifd.TILE_HEIGHT, 0)
         if not (0 < wide <= 65536 and 0 < high <= 65536) or wide % 16 or high % 16:
             raise BadFile("damaged", f"the TIFF has tiles of {wide} x {high} px, multiples of 16 are needed")
     else:
         wide, high = width, min(page.one(ifd.ROWS_PER_STRIP, height) or height, height)
-    beside = -(-width // wide)
-    if len(page.chunks) < beside * -(-height // high):
-        raise BadFile("damaged", f"the TIFF has {len(page.chunks)} strips or tiles, {beside * -(-height // high)} are needed")
-    return wide, high, beside
+    beside, needed = -(-width // wide), -(-width // wide) * -(-height // high)
+    if len(page.chunks) < needed:
+        raise BadFile("damaged", f"the TIFF has {len(page.chunks)} strips or tiles, {needed} are needed")
+    rows = [high] * (needed - 1) + [high if is_tiled else height - high * (needed - 1)]
+    for index, (chunk, count) in enumerate(zip(page.chunks, rows, strict=False)):
+        _refuse_short(page, index, chunk, (wide, count))
+    return _Geometry(wide, high, beside, page.chunks[:needed])
+
+
+def _refuse_short(page: Directory, index: int, chunk: bytes, size: tuple[int, int]) -> None:
+    """A decoder fills what is missing with the next strip's bytes, or with grey. libtiff tells for the other compressions.
+
+    size : (width, rows)
+    Raises BadFile.
+    """
+    compression = page.one(ifd.COMPRESSION, RAW)
+    if compression == RAW:
+        needed = -(-size[0] * page.one(ifd.CHANNELS, 1) * page.one(ifd.BITS, 1) // 8) * size[1]
+        if len(chunk) < needed:
+            raise BadFile("incomplete", f"the TIFF's strip or tile {index + 1} has {len(chunk)} bytes, {needed} are needed")
+    elif compression == JPEG:
+        tables = bytes(page.tags.get(ifd.JPEG_TABLES, ()))[2:-2]
+        jpeg = markers.parse(chunk[:2] + tables + chunk[2:])
+        if jpeg.width < size[0] or jpeg.height < size[1]:
+            found = f"{jpeg.width} x {jpeg.height} px"
+            raise BadFile("incomplete", f"the TIFF's strip or tile {index + 1} holds {found}, {size[0]} x {size[1]} are needed")
 
 
 def _plain_values(order: str, page: Directory) -> Values:
     """Decompress the page as grey rows of bytes, then make samples of them."""
     width, height, bits = page.one(ifd.WIDTH, 0), page.one(ifd.HEIGHT, 0), page.one(ifd.BITS, 1)
     channels = page.one(ifd.CHANNELS, 1)
-    wide, high, beside = _geometry(page)
+    geometry = _geometry(page)
+    wide, high, beside = geometry.wide, geometry.high, geometry.beside
     row = -(-wide * channels * bits // 8)  # bytes of one row of one tile or strip
     tags: ifd.Tags = {
-        **{ifd.WIDTH: (row * beside,), ifd.HEIGHT: (height,), ifd.BITS: (8,), ifd.COMPRESSION: (page.one(ifd.COMPRESSION, _RAW),)},
-        **{ifd.PHOTOMETRIC: (_BLACK_IS_ZERO,), ifd.CHANNELS: (1,)},
+        **{ifd.WIDTH: (row * beside,), ifd.HEIGHT: (height,), ifd.BITS: (8,), ifd.COMPRESSION: (page.one(ifd.COMPRESSION, RAW),)},
+        **{ifd.PHOTOMETRIC: (BLACK_IS_ZERO,), ifd.CHANNELS: (1,)},
         **({ifd.TILE_WIDTH: (row,), ifd.TILE_HEIGHT: (high,)} if ifd.TILE_OFFSETS in page.tags else {ifd.ROWS_PER_STRIP: (high,)}),
     }
-    packed = _decoded(ifd.build(order, [(tags, page.chunks)]), "L")
+    packed = _decoded(ifd.build(order, [(tags, geometry.chunks)]), "L")
     if bits < 8:
         return unpack(packed, width, bits)
     kind = np.dtype(np.uint8) if bits == 8 else np.dtype(order + "u2")
     values: Values = packed.view(kind).reshape(height, beside, wide, channels)
     values = values.astype(np.uint8 if bits == 8 else np.uint16, copy=False)
-    if page.one(ifd.PREDICTOR, 1) == _HORIZONTAL:
+    if page.one(ifd.PREDICTOR, 1) == HORIZONTAL:
         values = np.cumsum(values, axis=2, dtype=values.dtype)
     values = values.reshape(height, beside * wide, channels)[:, :width]
     return values[..., 0] if channels == 1 else values
@@ -164,7 +193,7 @@ def _plain_values(order: str, page: Directory) -> Values:
 
 def _jpeg_values(order: str, page: Directory) -> Values:
     """Decode JPEG strips or tiles as Pillow does, YCbCr to RGB."""
-    _geometry(page)
+    geometry = _geometry(page)
     channels = page.one(ifd.CHANNELS, 1)
     single = (ifd.WIDTH, ifd.HEIGHT, ifd.COMPRESSION, ifd.PHOTOMETRIC, ifd.CHANNELS, ifd.ROWS_PER_STRIP, ifd.TILE_WIDTH, ifd.TILE_HEIGHT)
     several = (ifd.JPEG_TABLES, ifd.YCBCR_SAMPLING, ifd.YCBCR_REFERENCE)
@@ -173,7 +202,7 @@ def _jpeg_values(order: str, page: Directory) -> Values:
         **{tag: values for tag, values in page.tags.items() if tag in several and values},
         ifd.BITS: (8,) * channels,
     }
-    return _decoded(ifd.build(order, [(tags, page.chunks)]), "L" if channels == 1 else "RGB")
+    return _decoded(ifd.build(order, [(tags, geometry.chunks)]), "L" if channels == 1 else "RGB")
 
 
 def _decoded(file: bytes, mode: str) -> NDArray[np.uint8]:
@@ -191,10 +220,10 @@ def write(pages: Sequence[Samples]) -> bytes:
 
 
 def _page(page: Samples) -> tuple[ifd.Tags, Sequence[bytes]]:
-    (height, width), (compression,) = page.size, page.layout
+    (height, width), (compression, *extra) = page.size, page.layout
     values = page.values.reshape(height, width, -1)
     channels = values.shape[2]
-    differs = compression in (_LZW, _DEFLATE) and page.bits >= 8 and page.palette is None
+    differs = compression in (LZW, DEFLATE) and page.bits >= 8 and page.palette is None
     if differs:
         values = values.copy()
         values[:, 1:] -= page.values.reshape(height, width, -1)[:, :-1]
@@ -203,12 +232,12 @@ def _page(page: Samples) -> tuple[ifd.Tags, Sequence[bytes]]:
     else:
         rows = np.ascontiguousarray(values.astype("<u2" if page.bits == 16 else np.uint8)).reshape(height, -1).view(np.uint8)
     high, strips = _strips(rows, compression)
-    photometric = _RGB if channels >= 3 else _PALETTE if page.palette is not None else 1 - page.inverted
+    photometric = RGB if channels >= 3 else PALETTE if page.palette is not None else 1 - page.inverted
     tags: ifd.Tags = {
-        **{ifd.WIDTH: (width,), ifd.HEIGHT: (height,), ifd.BITS: (page.bits,) * channels, ifd.COMPRESSION: page.layout},
+        **{ifd.WIDTH: (width,), ifd.HEIGHT: (height,), ifd.BITS: (page.bits,) * channels, ifd.COMPRESSION: (compression,)},
         **{ifd.PHOTOMETRIC: (photometric,), ifd.CHANNELS: (channels,), ifd.ROWS_PER_STRIP: (high,)},
-        **({ifd.PREDICTOR: (_HORIZONTAL,)} if differs else {}),
-        **({ifd.EXTRA: (2,)} if channels in (2, 4) else {}),
+        **({ifd.PREDICTOR: (HORIZONTAL,)} if differs else {}),
+        **({ifd.EXTRA: tuple(extra)} if extra else {}),
         **({} if page.palette is None else {ifd.COLOR_MAP: tuple((page.palette.T.astype(int) * 257).ravel().tolist())}),
     }
     return tags, strips
@@ -216,14 +245,14 @@ def _page(page: Samples) -> tuple[ifd.Tags, Sequence[bytes]]:
 
 def _strips(rows: NDArray[np.uint8], compression: int) -> tuple[int, Sequence[bytes]]:
     """(height, bytes) rows -> rows per strip, compressed strips."""
-    if compression in (_LZW, _PACKBITS):
+    if compression in (LZW, PACKBITS):
         target = BytesIO()
-        Image.fromarray(rows).save(target, "TIFF", compression="tiff_lzw" if compression == _LZW else "packbits")
+        Image.fromarray(rows).save(target, "TIFF", compression="tiff_lzw" if compression == LZW else "packbits")
         _, (page,) = ifd.read(target.getvalue())
         return page.one(ifd.ROWS_PER_STRIP, len(rows)), page.chunks
     high = max(1, _STRIP_BYTES // rows.shape[1])
     strips = [rows[top : top + high].tobytes() for top in range(0, len(rows), high)]
-    return high, strips if compression == _RAW else [zlib.compress(strip, _DEFLATE_LEVEL) for strip in strips]
+    return high, strips if compression == RAW else [zlib.compress(strip, _DEFLATE_LEVEL) for strip in strips]
 
 
 def is_clean(data: bytes) -> bool:

@@ -111,8 +111,11 @@ REASONS: Mapping[str, str] = {
     "the BMP has an unusual order of colours; blue, green, red is handled": (
         "das BMP hat eine ungewöhnliche Farbfolge; die Box kennt Blau, Grün, Rot"
     ),
-    "the BMP has {bits} bits and compression {compression}; 1 to 32 bits uncompressed are handled": (
-        "das BMP hat {bits} Bit und Kompression {compression}; die Box kennt 1 bis 32 Bit ohne Kompression"
+    "the BMP has {bits} bits a pixel; 1, 4, 8, 24 and 32 are handled": (
+        "das BMP hat {bits} Bit je Bildpunkt; die Box kennt 1, 4, 8, 24 und 32"
+    ),
+    "the BMP of {bits} bits a pixel has compression {compression}, such as run lengths; none is handled": (
+        "das BMP mit {bits} Bit je Bildpunkt hat Kompression {compression}, etwa Lauflängen; die Box kennt nur unkomprimierte"
     ),
     "the BMP is cut off inside its header": "das BMP ist im Kopf abgeschnitten",
     "the BMP is cut off: it has {size} bytes, its header asks for {needed}": (
@@ -122,6 +125,18 @@ REASONS: Mapping[str, str] = {
     "the BMP's pixels begin at byte {offset}, inside its header": "die Bildpunkte des BMP beginnen bei Byte {offset}, im Kopf",
     # TIFF
     "the file is a BigTIFF, TIFF 6.0 is handled": "die Datei ist ein BigTIFF; die Box kennt TIFF 6.0",
+    "the TIFF does not say how long its strips or tiles are; save it again with another program": (
+        "das TIFF sagt nicht, wie lang seine Streifen oder Kacheln sind; speichern Sie es mit einem anderen Programm neu"
+    ),
+    "the TIFF does not say its colour space": "das TIFF nennt seinen Farbraum nicht",
+    "the TIFF has channels of different depths": "das TIFF hat Kanäle verschiedener Bittiefe",
+    "the TIFF has JPEG inside in colour space {space}; grey, RGB and YCbCr are handled": (
+        "das TIFF enthält JPEG im Farbraum {space}; die Box kennt Grau, RGB und YCbCr"
+    ),
+    "the TIFF has JPEG inside with {channels} channels, {known} are handled for its colour space": (
+        "das TIFF enthält JPEG mit {channels} Kanälen; für seinen Farbraum kennt die Box {known}"
+    ),
+    "the TIFF has a palette and {channels} channels, 1 is handled": "das TIFF hat eine Palette und {channels} Kanäle; die Box kennt einen",
     "the TIFF has a page without width or height": "das TIFF hat eine Seite ohne Breite oder Höhe",
     "the TIFF has a tag of {number} values, the limit is {limit}": "das TIFF hat ein Feld mit {number} Werten, die Grenze ist {limit}",
     "the TIFF has colour space {space}; grey, RGB and palette are handled": (
@@ -148,6 +163,13 @@ REASONS: Mapping[str, str] = {
     ),
     "the TIFF has {count} strips or tiles and {lengths} lengths": "das TIFF hat {count} Streifen oder Kacheln und {lengths} Längen",
     "the TIFF has {count} strips or tiles, {needed} are needed": "das TIFF hat {count} Streifen oder Kacheln, nötig sind {needed}",
+    "the TIFF has tag {tag} twice": "das TIFF hat Feld {tag} zweimal",
+    "the TIFF's strip or tile {index} has {size} bytes, {needed} are needed": (
+        "Streifen oder Kachel {index} des TIFF hat {size} Byte, nötig sind {needed}"
+    ),
+    "the TIFF's strip or tile {index} holds {found}, {width} x {rows} are needed": (
+        "Streifen oder Kachel {index} des TIFF enthält {found}, nötig sind {width} x {rows}"
+    ),
     "the TIFF holds only reduced copies of a picture that is not in it": (
         "das TIFF enthält nur verkleinerte Kopien eines Bildes, das nicht darin ist"
     ),

@@ -17,7 +17,7 @@ from appliance.formats import bmp, ifd, open_picture, png, tiff
 from appliance.formats.common import PROFILE_DROPPED, Limits
 from appliance.formats.raster import NO_BLACK, TURNED, Samples, pack, unpack
 from appliance.formats.raster_picture import RasterPicture
-from appliance.types import Mask, ceil_eighths
+from appliance.types import Mask, ceil_eighths, grid
 
 COMPRESSIONS = ("raw", "tiff_lzw", "tiff_adobe_deflate", "packbits")
 
@@ -183,6 +183,17 @@ def test_bmp_stored_from_the_top_and_with_a_long_header() -> None:
         assert SECRET not in finished
 
 
+@pytest.mark.parametrize("mode", ["1", "L", "P16", "RGB"])
+def test_a_bmp_without_its_last_padding_is_whole(mode: str) -> None:
+    data, plain = encoded(in_mode(mode), "BMP"), pixels_of(encoded(in_mode(mode), "BMP"))
+    padding = -((83 * data[28] + 7) // 8) % 4
+    assert padding
+    _, finished, (mask,) = redone(data[:-padding])
+    np.testing.assert_array_equal(pixels_of(finished)[~mask.to_pixels()], plain[~mask.to_pixels()])
+    with pytest.raises(BadFile, match="cut off"):
+        open_picture(data[: -padding - 1], LIMITS)
+
+
 def test_transparency_only_where_it_hides_nothing() -> None:
     alpha = np.full((61, 83), 255, np.uint8)
     alpha[20:30, 20:30] = 0
@@ -200,6 +211,32 @@ def test_transparency_only_where_it_hides_nothing() -> None:
     with pytest.raises(BadFile, match="transparent in places"):
         open_picture(encoded(palette, "PNG", transparency=3), LIMITS)
     redone(encoded(palette, "PNG", transparency=bytes([255] * 16)))
+
+
+def test_transparency_that_is_the_same_everywhere_is_kept() -> None:
+    palette, flat = in_mode("P16"), np.full((61, 83, 3), 9, np.uint8)
+    for data in (
+        encoded(palette, "PNG", transparency=bytes([128] * 16)),
+        encoded(flat, "PNG", transparency=(9, 9, 9)),
+        encoded(flat[..., 0].copy(), "PNG", transparency=9),
+    ):
+        picture = open_picture(data, LIMITS)
+        nothing = [Mask(np.zeros(grid(page.size, page.cell), bool), page.cell, page.size) for page in picture.pages]
+        finished = picture.rewrite(nothing)
+        picture.check(finished, nothing)
+        shown = [np.asarray(Image.open(io.BytesIO(each)).convert("RGBA")) for each in (data, finished)]
+        assert shown[0][0, 0, 3] < 255
+        np.testing.assert_array_equal(*shown)
+    data = encoded(palette, "PNG", transparency=bytes([128] * 16))
+    picture, finished, (mask,) = redone(data)
+    place = finished.index(b"tRNS")
+    length = int.from_bytes(finished[place - 4 : place], "big")
+    assert set(finished[place + 4 : place + 4 + length]) == {128}
+    said = finished[: place - 4] + png._chunk(b"tRNS", bytes([128] * 16) + SECRET) + finished[place + 8 + length :]
+    with pytest.raises(BadFile, match="holds more"):
+        picture.check(said, [mask])
+    with pytest.raises(BadFile, match="another size, bit depth or mode"):
+        picture.check(finished[: place - 4] + finished[place + 8 + length :], [mask])
 
 
 def test_a_full_palette_gives_up_a_colour_used_only_under_the_mask() -> None:
@@ -249,7 +286,7 @@ def test_16_bit_pictures_are_also_shown_without_their_brightest() -> None:
     inverted = ifd.build("<", [(tags, [(65535 - values).tobytes()])])
     for data in (encoded(Image.fromarray(values), "PNG"), encoded(Image.fromarray(values), "TIFF"), inverted):
         page = open_picture(data, LIMITS).pages[0]
-        assert page.renderings == 3
+        assert page.renderings == 4
         for rendering, brightest in ((0, 65535), (1, 299), (2, 280)):
             out = np.zeros((100, 100, 3), np.uint8)
             page.read(8, out, rendering)
@@ -257,8 +294,8 @@ def test_16_bit_pictures_are_also_shown_without_their_brightest() -> None:
             expected = np.clip((values - float(lowest)) / (brightest - lowest), 0, 1) * 255
             assert abs(out[..., 0] - expected).max() <= 3
             assert (out[0, :3] == 255).all()
-        with pytest.raises(ValueError, match="rendering 3 was asked for, the page has 3"):
-            page.read(8, out, 3)
+        with pytest.raises(ValueError, match="rendering 4 was asked for, the page has 4"):
+            page.read(8, out, 4)
     for constant in (black, np.zeros_like(black)):
         page = open_picture(encoded(Image.fromarray(constant), "PNG"), LIMITS).pages[0]
         page.read(8, out)
@@ -307,6 +344,33 @@ def test_text_in_the_indices_of_equal_colours_does_not_survive(kind: str) -> Non
     unmerged = Samples(np.where(outside, again.values, 64).astype(np.uint8), 8, again.palette, layout=again.layout)
     with pytest.raises(BadFile, match="the palette has changed"):
         picture.check(codec.write([unmerged]), [mask])
+
+
+@pytest.mark.parametrize("above", [20, 100, 400])
+@pytest.mark.parametrize("kind", ["PNG", "TIFF"])
+def test_text_of_a_few_levels_is_shown_wherever_it_lies(kind: str, above: int) -> None:
+    """Three grounds, the picture from 0 to 65535 beside them: no window of the whole picture tells the text from its ground."""
+    values = np.zeros((150, 400), np.uint16)
+    values[:, 200:] = np.linspace(0, 65535, 200)
+    written = np.zeros((50, 200), bool)
+    written[20:32, 40:160:7] = written[20:23, 40:160] = True
+    for row, ground in enumerate((300, 30_000, 65_000)):
+        values[50 * row : 50 * row + 50, :200] = ground + above * written
+    page = open_picture(encoded(Image.fromarray(values), kind), LIMITS).pages[0]
+    contrasts = []
+    for rendering in range(page.renderings):
+        out = np.zeros((150, 400, 3), np.uint8)
+        page.read(8, out, rendering)
+        parts = out[:, :200, 0].reshape(3, 50, 200).astype(int)
+        contrasts.append([int((part[24:32, 40:154:7] - part[24:32, 43:157:7]).min()) for part in parts])
+    assert min(contrasts[-1]) >= 40 and max(map(min, contrasts[:-1])) < 3
+
+
+def test_a_slope_of_16_bits_is_shown_without_edges() -> None:
+    values = np.add.outer(np.arange(150), np.arange(400)).astype(np.uint16) * 119
+    page, out = open_picture(encoded(Image.fromarray(values), "PNG"), LIMITS).pages[0], np.zeros((150, 400, 3), np.uint8)
+    page.read(8, out, page.renderings - 1)
+    assert max(abs(np.diff(out[20:-20, 20:-20, 0].astype(int), axis=axis)).max() for axis in (0, 1)) < 10
 
 
 @pytest.mark.parametrize("levels", [256, 40])
@@ -402,6 +466,20 @@ def test_refusals_name_their_reason() -> None:
         (b"II*\x00\x08\x00\x00\x00\x00\x00" + struct.pack("<I", 8), "damaged", ""),
         (encoded(in_mode("L"), "BMP")[:30] + b"\x01" + encoded(in_mode("L"), "BMP")[31:], "unsupported", "compression 1"),
         (b"BM" + bytes(12) + struct.pack("<I", 12) + bytes(40), "unsupported", "header of 12"),
+        (
+            encoded(in_mode("L"), "BMP")[:28] + b"\x10" + encoded(in_mode("L"), "BMP")[29:],
+            "unsupported",
+            "16 bits a pixel; 1, 4, 8, 24 and 32",
+        ),
+        (ifd.build("<", [({**plain, 262: (2,), 277: (4,), 259: (7,)}, [bytes(16)])]), "unsupported", "JPEG inside with 4 channels, 3 are"),
+        (ifd.build("<", [({**plain, 262: (5,), 277: (4,), 259: (7,)}, [bytes(16)])]), "unsupported", "JPEG inside in colour space 5"),
+        (ifd.build("<", [({**plain, 262: (3,), 277: (2,)}, [bytes(32)])]), "unsupported", "palette and 2 channels"),
+        (ifd.build("<", [({**plain, 262: (2,), 277: (3,), 258: (8, 8, 16)}, [bytes(64)])]), "unsupported", "different depths"),
+        (ifd.build("<", [({tag: value for tag, value in plain.items() if tag != 262}, [bytes(16)])]), "damaged", "does not say its colour"),
+        (
+            ifd.build("<", [(plain, [bytes(16)])]).replace(b"\x17\x01\x04\x00", b"\x16\x81\x04\x00"),
+            *("unsupported", "does not say how long its strips"),
+        ),
     ]
     for data, code, words in cases:
         with pytest.raises(BadFile, match=words or ".") as caught:

@@ -111,3 +111,79 @@ def test_nothing_but_the_picture_survives_tiff() -> None:
     picture, finished, _ = redone(data)
     assert data.count(SECRET) >= 9 and SECRET not in finished and picture.notes == (PROFILE_DROPPED,)
     assert set(Image.open(io.BytesIO(finished)).tag_v2) <= {256, 257, 258, 259, 262, 273, 277, 278, 279}
+
+
+def compressed(rows: np.ndarray, compression: int) -> bytes:
+    """One strip or tile of grey."""
+    if compression in (1, 8):
+        return rows.tobytes() if compression == 1 else zlib.compress(rows.tobytes())
+    if compression == 7:
+        return encoded(Image.fromarray(rows), "JPEG", quality=95)
+    name = {5: "tiff_lzw", 32773: "packbits"}[compression]
+    _, (page,) = ifd.read(encoded(Image.fromarray(rows), "TIFF", compression=name))
+    return page.chunks[0]
+
+
+@pytest.mark.parametrize("compression", [1, 5, 7, 8, 32773])
+@pytest.mark.parametrize("tiled", [False, True])
+def test_strips_and_tiles_too_many_or_too_short(tiled: bool, compression: int) -> None:
+    """Surplus ones belong to no part of the picture; what a short one lacks must not be made up."""
+    rows = scene(96, 64)[..., 0]
+    blocks = [rows[top : top + 32] for top in (0, 32, 64)]
+    blocks = [half for block in blocks for half in np.hsplit(block, 2)] if tiled else blocks
+    chunks = [compressed(np.ascontiguousarray(block), compression) for block in blocks]
+    tags = {
+        256: (64,),
+        257: (96,),
+        258: (8,),
+        259: (compression,),
+        262: (1,),
+        277: (1,),
+        **({322: (32,), 323: (32,)} if tiled else {278: (32,)}),
+    }
+    (whole,), _ = tiff.read(ifd.build("<", [(tags, chunks)]), LIMITS)
+    assert compression == 7 or np.array_equal(whole.values, rows)
+    surplus = compressed(np.zeros_like(blocks[0]), compression)
+    _, finished, (mask,) = redone(ifd.build("<", [(tags, [*chunks, surplus, surplus[:9]])]))
+    (again,), _ = tiff.read(finished, LIMITS)
+    np.testing.assert_array_equal(again.values[~mask.to_pixels()], whole.values[~mask.to_pixels()])
+    for index, block in enumerate(blocks):
+        fewer = compressed(np.ascontiguousarray(block[:20]), compression)
+        for short in (fewer, chunks[index][: len(chunks[index]) // 2]):
+            parts = [*chunks[:index], short, *chunks[index + 1 :]]
+            with pytest.raises(BadFile, match=f"tile {index + 1} h|cut off|cannot be decoded"):
+                open_picture(ifd.build("<", [(tags, parts)]), LIMITS)
+
+
+def test_a_tag_that_is_there_twice_is_refused() -> None:
+    """Readers differ in which one they take."""
+    rows = scene(61, 83)[..., 0]
+    tags = {256: (83,), 257: (61,), 258: (8,), 259: (1,), 262: (1,), 277: (1,), 278: (61,)}
+    data = ifd.build("<", [(tags, [rows.tobytes()])])
+    twice = data.replace((259).to_bytes(2, "little") + b"\x03\x00\x01", (256).to_bytes(2, "little") + b"\x03\x00\x01")
+    with pytest.raises(BadFile, match="tag 256 twice"):
+        open_picture(twice, LIMITS)
+
+
+@pytest.mark.parametrize("extra", [(), (0,), (1,), (2,)])
+def test_what_is_said_of_the_fourth_channel_is_kept(extra: tuple[int, ...]) -> None:
+    """Readers take 0 for no alpha, 1 for colours that are multiplied by it, 2 for colours that are not."""
+    values = np.dstack([scene(61, 83) // 2, np.full((61, 83), 128, np.uint8)])
+    tags = {256: (83,), 257: (61,), 258: (8,) * 4, 259: (1,), 262: (2,), 277: (4,), 278: (61,), **({338: extra} if extra else {})}
+    data = ifd.build("<", [(tags, [values.tobytes()])])
+    picture, finished, (mask,) = redone(data)
+    assert ifd.read(finished)[1][0].tags.get(338, ()) == extra
+    before, after = (np.asarray(Image.open(io.BytesIO(each)).convert("RGBA")) for each in (data, finished))
+    np.testing.assert_array_equal(before[~mask.to_pixels()], after[~mask.to_pixels()])
+    page, out = picture.pages[0], np.zeros((61, 83, 3), np.uint8)
+    assert page.renderings == (2 if extra == (1,) else 1)
+    page.read(8, out, page.renderings - 1)
+    shown = values[..., :3] * (255 / 128) if extra == (1,) else values[..., :3]
+    assert abs(out - np.minimum(shown, 255)).max() <= 1
+
+
+def test_depths_beyond_the_channels_say_nothing() -> None:
+    rows = scene(61, 83)
+    tags = {256: (83,), 257: (61,), 258: (8, 8, 8, 1), 259: (1,), 262: (2,), 277: (3,), 278: (61,)}
+    _, finished, (mask,) = redone(ifd.build("<", [(tags, [rows.tobytes()])]))
+    np.testing.assert_array_equal(pixels_of(finished)[~mask.to_pixels()], rows[~mask.to_pixels()])
