@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from appliance.engine import EngineOptions, open_engine, reference
+from appliance.engine import EngineOptions, open_engine, openvino, reference
 from appliance.engine.model import Model, load_model
 from appliance.types import Mode, Precision
 
@@ -70,11 +70,8 @@ def tried(model: Model, floats: Model, cache: Path | None = None) -> Trial:
 
 
 def _key(*models: Model) -> list[str]:
-    import openvino as ov
-
-    device = str(ov.Core().get_property("CPU", "FULL_DEVICE_NAME"))
     # the same chip is another one when oneDNN is told to leave instructions unused
-    return [*(model.sha256 for model in models), ov.__version__, device, os.environ.get("ONEDNN_MAX_CPU_ISA", "")]
+    return [*(model.sha256 for model in models), *openvino.identity(), os.environ.get("ONEDNN_MAX_CPU_ISA", "")]
 
 
 def _kept(cache: Path | None, key: list[str]) -> Precision | None:

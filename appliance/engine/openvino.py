@@ -27,6 +27,13 @@ def open_engine(options: EngineOptions) -> OpenVinoEngine:
         return OpenVinoEngine(options)
 
 
+def identity() -> tuple[str, str]:
+    """What a measurement on this machine holds for: the version of OpenVINO and the processor's name."""
+    import openvino as ov
+
+    return str(ov.__version__), str(ov.Core().get_property(DEVICE, "FULL_DEVICE_NAME"))
+
+
 class _SignalStack(ctypes.Structure):
     _fields_ = (("address", ctypes.c_void_p), ("flags", ctypes.c_int), ("size", ctypes.c_size_t))
 

@@ -52,7 +52,7 @@ def work(tmp_path: Path, data: bytes, room: Room | None) -> dict[str, object]:
     (tmp_path / "source").write_bytes(data)
     source, target = os.open(tmp_path / "source", os.O_RDONLY), os.open(tmp_path / "target", os.O_RDWR | os.O_CREAT)
     try:
-        return Worker(Detector(BrightEngine(), "mask", 250), Limits(), 1 << 26, room).work(source, target, lambda done, total: None)
+        return Worker(Detector(BrightEngine(), "mask", 250), Limits(), 1 << 26, room).work(source, target, lambda done, total: None, None)
     finally:
         os.close(source)
         os.close(target)
