@@ -68,7 +68,7 @@ def test_a_panorama_runs_alone_and_is_done_there(tmp_path: Path) -> None:
 def test_in_company_nobody_is_blamed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, error: Exception, code: str
 ) -> None:
-    def failing(*arguments: object) -> None:
+    def failing(*arguments: object, **named: object) -> None:
         raise error
 
     monkeypatch.setattr(process, "redact", failing)
