@@ -7,7 +7,8 @@ are imported when the first picture of that format is opened.
 
 Refused, though Pillow could read it: JPEG in CMYK or arithmetic coding; animated PNG; BMP with run lengths, 16 bits or an OS/2
 header; BigTIFF, TIFF with fax or old-style JPEG compression, colours in separate planes, floating-point samples, CMYK or Lab; and
-transparency that is not the same everywhere. DICOM is not in this table: its frames are pictures, the file is not (formats/dicom).
+a BMP, or a fourth channel of a TIFF of unknown meaning, whose transparency is not the same everywhere. DICOM is not in this
+table: its frames are pictures, the file is not (formats/dicom).
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ from appliance.errors import BadFile
 from appliance.formats import exif, ifd, markers
 from appliance.formats.common import DECODER_ERRORS, PROFILE_DROPPED, Limits, check_pixels, raster_memory
 from appliance.formats.ifd import Directory
-from appliance.formats.raster import TURNED, Samples, Values, pack, refuse_varying, unpack
+from appliance.formats.raster import FLATTENED, TURNED, Samples, Values, flattened, pack, refuse_varying, unpack, varies
 from appliance.formats.raster_picture import Codec, RasterPicture, open_raster
 from appliance.formats.tiff_types import (
     BLACK_IS_ZERO,
@@ -69,7 +69,9 @@ def read(data: bytes, limits: Limits) -> tuple[list[Samples], tuple[str, ...]]:
         (PALETTE_ROUNDED, any(_is_rounded(page) for page in pages)),
         (JPEG_UNPACKED, any(page.one(ifd.COMPRESSION, RAW) == JPEG for page in pages)),
     )
-    return [_samples(order, page) for page in pages], tuple(text for text, applies in remarks if applies)
+    read = [_samples(order, page) for page in pages]
+    is_flat = any(page.one(ifd.CHANNELS, 1) in (2, 4) and not _is_alpha(one.values) for page, one in zip(pages, read, strict=True))
+    return read, tuple(text for text, applies in (*remarks, (FLATTENED, is_flat)) if applies)
 
 
 def _orientation(page: Directory) -> int:
@@ -81,8 +83,12 @@ def _samples(order: str, page: Directory) -> Samples:
     compression = page.one(ifd.COMPRESSION, RAW)
     values = _jpeg_values(order, page) if compression == JPEG else _plain_values(order, page)
     extra = _extra(page)
-    if values.ndim == 3 and values.shape[2] in (2, 4):
-        refuse_varying(values[..., -1])
+    if _is_alpha(values) and varies(values[..., -1]):
+        if extra not in ((_ASSOCIATED,), (_UNASSOCIATED,)) or page.one(ifd.PHOTOMETRIC, -1) == WHITE_IS_ZERO:
+            refuse_varying(values[..., -1])
+        below = values[..., 0] if values.shape[2] == 2 else values[..., :3]
+        values = flattened(below, values[..., -1], 2 ** page.one(ifd.BITS, 1) - 1, extra == (_ASSOCIATED,))
+        extra = ()
     bits, photometric = page.one(ifd.BITS, 1), page.one(ifd.PHOTOMETRIC, -1)
     palette: Values | None = None
     if photometric == PALETTE:
@@ -94,6 +100,11 @@ def _samples(order: str, page: Directory) -> Samples:
     multiplied = int(values[0, 0, -1]) if extra == (_ASSOCIATED,) else 0
     layout = (compression if compression in KEPT else DEFLATE, *extra)
     return Samples(upright, bits, palette, photometric == WHITE_IS_ZERO, multiplied, layout)
+
+
+def _is_alpha(values: Values) -> bool:
+    """Whether there is a channel beside the colours."""
+    return values.ndim == 3 and values.shape[2] in (2, 4)
 
 
 def _extra(page: Directory) -> tuple[int, ...]:
