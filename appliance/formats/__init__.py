@@ -6,7 +6,7 @@ Picture (common.py; write its `check` before its `rewrite`), a line in signature
 are imported when the first picture of that format is opened.
 
 Refused, though Pillow could read it: JPEG in CMYK or arithmetic coding; animated PNG; BMP with run lengths, 16 bits or an OS/2
-header; BigTIFF, TIFF with fax or old-style JPEG compression, colours in separate planes, floating-point samples, CMYK or Lab; and
+header; BigTIFF, TIFF with old-style JPEG compression, colours in separate planes, floating-point samples, CMYK or Lab; and
 a BMP, or a fourth channel of a TIFF of unknown meaning, whose transparency is not the same everywhere. DICOM is not in this
 table: its frames are pictures, the file is not (formats/dicom).
 """

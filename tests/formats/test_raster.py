@@ -487,7 +487,8 @@ def test_refusals_name_their_reason() -> None:
     plain = {256: (4,), 257: (4,), 258: (8,), 259: (1,), 262: (1,), 277: (1,), 278: (4,)}
     cases = [
         (moving.getvalue(), "unsupported", "animated"),
-        (encoded(in_mode("1"), "TIFF", compression="group4"), "unsupported", "compression 4"),
+        (ifd.build("<", [({**plain, 259: (34712,)}, [bytes(16)])]), "unsupported", "compression 34712"),
+        (ifd.build("<", [({**plain, 259: (4,)}, [bytes(16)])]), "unsupported", "not black and white"),
         (encoded(in_mode("CMYK"), "TIFF"), "unsupported", "colour space 5"),
         (encoded(Image.fromarray(np.zeros((4, 4), np.float32)), "TIFF"), "unsupported", "32 bits"),
         (ifd.build("<", [({**plain, 277: (3,), 262: (2,), 284: (2,)}, [bytes(16)] * 3)]), "unsupported", "planes"),
