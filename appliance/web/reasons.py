@@ -111,8 +111,8 @@ REASONS: Mapping[str, str] = {
     "the BMP has an unusual order of colours; blue, green, red is handled": (
         "das BMP hat eine ungewöhnliche Farbfolge; die Box kennt Blau, Grün, Rot"
     ),
-    "the BMP has {bits} bits a pixel; 1, 4, 8, 24 and 32 are handled": (
-        "das BMP hat {bits} Bit je Bildpunkt; die Box kennt 1, 4, 8, 24 und 32"
+    "the BMP has {bits} bits a pixel; 1, 4, 8, 16, 24 and 32 are handled": (
+        "das BMP hat {bits} Bit je Bildpunkt; die Box kennt 1, 4, 8, 16, 24 und 32"
     ),
     "the BMP of {bits} bits a pixel has compression {compression}, such as run lengths; none is handled": (
         "das BMP mit {bits} Bit je Bildpunkt hat Kompression {compression}, etwa Lauflängen; die Box kennt nur unkomprimierte"

@@ -183,6 +183,23 @@ def test_bmp_stored_from_the_top_and_with_a_long_header() -> None:
         assert SECRET not in finished
 
 
+@pytest.mark.parametrize("masks", [None, (0x7C00, 0x3E0, 0x1F), (0xF800, 0x7E0, 0x1F)])
+def test_bmp_of_16_bits(masks: tuple[int, int, int] | None) -> None:
+    packed = np.random.default_rng(4).integers(0, 65536, (61, 84)).astype("<u2")
+    fields = struct.pack("<3I", *masks) if masks else b""
+    start = 54 + len(fields)
+    head = struct.pack("<2sIII", b"BM", start + packed.nbytes, 0, start)
+    info = struct.pack("<IiiHHIIiiII", 40, 84, 61, 1, 16, 3 if masks else 0, packed.nbytes, 0, 0, 0, 0)
+    data = head + info + fields + packed.tobytes()
+    picture, finished, (mask,) = redone(data)
+    outside = ~mask.to_pixels()
+    assert abs(pixels_of(finished)[outside].astype(int) - pixels_of(data)[outside]).max() <= 1
+    assert picture.notes == (bmp.SPREAD,)
+    if masks:
+        with pytest.raises(BadFile, match="unusual order"):
+            open_picture(data[:54] + struct.pack("<3I", *masks[::-1]) + data[66:], LIMITS)
+
+
 @pytest.mark.parametrize("mode", ["1", "L", "P16", "RGB"])
 def test_a_bmp_without_its_last_padding_is_whole(mode: str) -> None:
     data, plain = encoded(in_mode(mode), "BMP"), pixels_of(encoded(in_mode(mode), "BMP"))
@@ -498,9 +515,9 @@ def test_refusals_name_their_reason() -> None:
         (encoded(in_mode("L"), "BMP")[:30] + b"\x01" + encoded(in_mode("L"), "BMP")[31:], "unsupported", "compression 1"),
         (b"BM" + bytes(12) + struct.pack("<I", 12) + bytes(40), "unsupported", "header of 12"),
         (
-            encoded(in_mode("L"), "BMP")[:28] + b"\x10" + encoded(in_mode("L"), "BMP")[29:],
+            encoded(in_mode("L"), "BMP")[:28] + b"\x02" + encoded(in_mode("L"), "BMP")[29:],
             "unsupported",
-            "16 bits a pixel; 1, 4, 8, 24 and 32",
+            "2 bits a pixel; 1, 4, 8, 16, 24 and 32",
         ),
         (ifd.build("<", [({**plain, 262: (2,), 277: (4,), 259: (7,)}, [bytes(16)])]), "unsupported", "JPEG inside with 4 channels, 3 are"),
         (ifd.build("<", [({**plain, 262: (5,), 277: (4,), 259: (7,)}, [bytes(16)])]), "unsupported", "JPEG inside in colour space 5"),
