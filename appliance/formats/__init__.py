@@ -5,9 +5,10 @@ given to a decoder; what is written is built from nothing but that. To add a for
 Picture (common.py; write its `check` before its `rewrite`), a line in signatures.py and one in FORMATS. A format's file and its decoders
 are imported when the first picture of that format is opened.
 
-Refused, though Pillow could read it: JPEG in CMYK or arithmetic coding; animated PNG; BMP with run lengths, 16 bits or an OS/2
-header; BigTIFF, TIFF with fax or old-style JPEG compression, colours in separate planes, floating-point samples, CMYK or Lab; and
-transparency that is not the same everywhere. DICOM is not in this table: its frames are pictures, the file is not (formats/dicom).
+Refused, though Pillow could read it: JPEG in CMYK or arithmetic coding; animated PNG; BMP with run lengths or an OS/2
+header; BigTIFF, TIFF with old-style JPEG compression, colours in separate planes, floating-point samples, CMYK or Lab; and
+a BMP, or a fourth channel of a TIFF of unknown meaning, whose transparency is not the same everywhere. DICOM is not in this
+table: its frames are pictures, the file is not (formats/dicom).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """BMP (Windows, BITMAPINFOHEADER and its successors): uncompressed rows, read and written with NumPy alone.
 
-Handled: palettes of 1, 4 and 8 bits, 24 bits, 32 bits in the usual order of bytes. Refused: run-length and 16-bit ones, OS/2
-headers. Written: a 40-byte header, the palette, the rows, nothing between them; resolution 0.
+Handled: palettes of 1, 4 and 8 bits, 16 bits (written with 24), 24 bits, 32 bits in the usual order of bytes. Refused: run-length
+ones, OS/2 headers. Written: a 40-byte header, the palette, the rows, nothing between them; resolution 0.
 
 A BMP has no end mark. One whose place on disk was reserved before its rows arrived is full of zeros, which are black pixels, and
 endoscopes leave the edges of a screen black: only the daemon's settling time tells a half-copied file from a whole one.
@@ -22,9 +22,12 @@ from appliance.formats.raster_picture import Codec, RasterPicture, open_raster
 
 _HEADERS = (40, 52, 56, 108, 124)
 _BI_RGB, _BI_BITFIELDS = 0, 3
+_FIVE_FIVE_FIVE, _FIVE_SIX_FIVE = (0x7C00, 0x3E0, 0x1F), (0xF800, 0x7E0, 0x1F)
 _BGR_MASKS = (0xFF0000, 0xFF00, 0xFF)
 _FILE_HEADER, _INFO_HEADER = struct.Struct("<2sIII"), struct.Struct("<IiiHHIIiiII")
 _START = _FILE_HEADER.size + _INFO_HEADER.size
+
+SPREAD = "16-bit colours written with 24 bits"
 
 
 def read(data: bytes, limits: Limits) -> tuple[list[Samples], tuple[str, ...]]:
@@ -38,11 +41,11 @@ def read(data: bytes, limits: Limits) -> tuple[list[Samples], tuple[str, ...]]:
     if width <= 0 or not height or planes != 1:
         raise BadFile("damaged", f"the BMP's header says {width} x {abs(height)} px in {planes} planes")
     check_pixels([(abs(height), width)], limits)
-    if bits not in (1, 4, 8, 24, 32):
-        raise BadFile("unsupported", f"the BMP has {bits} bits a pixel; 1, 4, 8, 24 and 32 are handled")
-    if compression not in ((_BI_RGB, _BI_BITFIELDS) if bits == 32 else (_BI_RGB,)):
+    if bits not in (1, 4, 8, 16, 24, 32):
+        raise BadFile("unsupported", f"the BMP has {bits} bits a pixel; 1, 4, 8, 16, 24 and 32 are handled")
+    if compression not in ((_BI_RGB, _BI_BITFIELDS) if bits in (16, 32) else (_BI_RGB,)):
         raise BadFile("unsupported", f"the BMP of {bits} bits a pixel has compression {compression}, such as run lengths; none is handled")
-    if offset < _START:
+    if offset < _START + 12 * (bits == 16 and compression == _BI_BITFIELDS):
         raise BadFile("damaged", f"the BMP's pixels begin at byte {offset}, inside its header")
     stride = (width * bits + 31) // 32 * 4
     end = offset + stride * abs(height)
@@ -53,6 +56,9 @@ def read(data: bytes, limits: Limits) -> tuple[list[Samples], tuple[str, ...]]:
     if height > 0:
         rows = rows[::-1]
     notes = (PROFILE_DROPPED,) if size == 124 and _profile_size(data) else ()
+    if bits == 16:
+        packed = np.ascontiguousarray(rows[:, : 2 * width]).view("<u2")
+        return [Samples(_five_bits(packed, data, compression), 8, layout=(24,))], (*notes, SPREAD)
     if bits >= 24:
         pixels = rows[:, : width * bits // 8].reshape(abs(height), width, bits // 8)
         layout = (24,) if bits == 24 else (32, _fourth_byte(data, size, compression, pixels[..., 3]))
@@ -76,6 +82,19 @@ def _palette(data: bytes, size: int, bits: int, entries: int, offset: int) -> tu
     palette = np.zeros((2**bits, 3), np.uint8)
     palette[: len(known)] = known[:, 2::-1]
     return palette, len(known)
+
+
+def _five_bits(packed: NDArray[np.uint16], data: bytes, compression: int) -> Values:
+    """(height, width, 3) uint8 of pixels of 16 bits: each colour's 5 or 6 bits spread to 0..255; what belongs to none is dropped."""
+    masks = struct.unpack_from("<3I", data, _START) if compression == _BI_BITFIELDS else _FIVE_FIVE_FIVE
+    if masks not in (_FIVE_FIVE_FIVE, _FIVE_SIX_FIVE):
+        raise BadFile("unsupported", "the BMP has an unusual order of colours; blue, green, red is handled")
+    pixels = np.empty((*packed.shape, 3), np.uint8)
+    for channel, mask in enumerate(masks):
+        lowest = mask & -mask
+        levels = (np.arange(mask // lowest + 1) * 255 / (mask // lowest) + 0.5).astype(np.uint8)
+        pixels[..., channel] = levels[(packed & mask) // lowest]
+    return pixels
 
 
 def _fourth_byte(data: bytes, size: int, compression: int, fourth: Values) -> int:
@@ -129,7 +148,7 @@ def weigh(data: bytes, limits: Limits) -> int:
         raise BadFile("incomplete", "the BMP is cut off inside its header")
     _, width, height, _, bits, *_ = _INFO_HEADER.unpack_from(data, _FILE_HEADER.size)
     check_pixels([(abs(height), abs(width))], limits)
-    return raster_memory(abs(height), abs(width), max(1, bits // 8), 8)
+    return raster_memory(abs(height), abs(width), 3 if bits == 16 else max(1, bits // 8), 8)
 
 
 CODEC = Codec("bmp", weigh, read, write, is_clean)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BytesIO
 from typing import Any
 
@@ -22,7 +22,7 @@ from PIL import Image, PngImagePlugin
 from appliance.errors import BadFile
 from appliance.formats import exif
 from appliance.formats.common import DECODER_ERRORS, PROFILE_DROPPED, Limits, check_pixels, raster_memory
-from appliance.formats.raster import TURNED, Samples, Values, refuse_varying
+from appliance.formats.raster import FLATTENED, TURNED, Samples, Values, flattened, varies
 from appliance.formats.raster_picture import Codec, RasterPicture, open_raster
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -102,11 +102,11 @@ def read(data: bytes, limits: Limits) -> tuple[list[Samples], tuple[str, ...]]:
         raise BadFile("unsupported", "the PNG is animated, single pictures are handled")
     values = _decoded(header, b"".join(body for name, body in chunks if name == b"IDAT"))
     palette = _palette(header, first.get(b"PLTE", b""), values)
-    transparency = _transparency(header, values, first.get(b"tRNS"))
+    samples, is_flat = _samples(header, values, palette, first.get(b"tRNS"))
     turn = exif.orientation(first.get(b"eXIf", b""))
-    notes = ((PROFILE_DROPPED,) if b"iCCP" in first else ()) + ((TURNED,) if turn != exif.UPRIGHT else ())
-    upright: Values = np.ascontiguousarray(exif.upright(values, turn))
-    return [Samples(upright, header.depth, palette, layout=transparency)], notes
+    remarks = ((PROFILE_DROPPED, b"iCCP" in first), (TURNED, turn != exif.UPRIGHT), (FLATTENED, is_flat))
+    upright: Values = np.ascontiguousarray(exif.upright(samples.values, turn))
+    return [replace(samples, values=upright)], tuple(text for text, applies in remarks if applies)
 
 
 def _early_header(data: bytes) -> _Header:
@@ -155,23 +155,43 @@ def _palette(header: _Header, body: bytes, values: Values) -> Values | None:
     return entries.reshape(-1, 3)
 
 
-def _transparency(header: _Header, values: Values, key: bytes | None) -> tuple[int, ...]:
-    """Raises BadFile unless the picture is equally transparent everywhere. () where tRNS has nothing to say of any pixel."""
+def _alpha(header: _Header, values: Values, key: bytes | None) -> Values | None:
+    """(height, width), as high as the samples are deep where nothing is transparent; None without transparency. Raises BadFile."""
     if header.kind in (_GREY_ALPHA, _RGBA):
-        refuse_varying(values[..., -1])
-        return ()
+        alpha: Values = values[..., -1]
+        return alpha
     if key is None:
-        return ()
+        return None
     if header.kind == _PALETTE:
-        alpha = np.full(256, 255, np.uint8)
-        alpha[: min(len(key), 256)] = np.frombuffer(key[:256], np.uint8)
-        refuse_varying(used := alpha[np.unique(values)])
-        return () if used[0] == 255 else (int(used[0]),)
-    colour = np.frombuffer(key[: 2 * (len(key) // 2)], ">u2")
+        table = np.full(256, 255, np.uint8)
+        table[: min(len(key), 256)] = np.frombuffer(key[:256], np.uint8)
+        return table[values]
+    hidden = (values.reshape(*values.shape[:2], -1) == _key_colour(header, key)).all(axis=2)
+    return np.where(hidden, 0, 2**header.depth - 1).astype(values.dtype)
+
+
+def _key_colour(header: _Header, key: bytes) -> NDArray[np.uint16]:
+    colour = np.frombuffer(key[: 2 * (len(key) // 2)], ">u2").astype(np.uint16)
     if colour.size != _CHANNELS[header.kind]:
         raise BadFile("damaged", "the PNG's transparency chunk has a wrong length")
-    refuse_varying(hidden := (values.reshape(*values.shape[:2], -1) == colour).all(axis=2))
-    return tuple(colour.tolist()) if hidden.flat[0] else ()
+    return colour
+
+
+def _samples(header: _Header, values: Values, palette: Values | None, key: bytes | None) -> tuple[Samples, bool]:
+    """Flattened where transparency varies; else with a layout of what tRNS says of every pixel, if it says anything. And whether it was."""
+    alpha = _alpha(header, values, key)
+    if alpha is not None and varies(alpha):
+        colours = values if palette is None else palette[values]
+        if header.kind in (_GREY_ALPHA, _RGBA):
+            colours = values[..., 0] if header.kind == _GREY_ALPHA else values[..., :3]
+        bits = header.depth if palette is None else 8
+        return Samples(flattened(colours, alpha, 2**bits - 1), bits), True
+    layout: tuple[int, ...] = ()
+    if alpha is not None and key is not None and palette is not None and alpha.flat[0] < 255:
+        layout = (int(alpha.flat[0]),)
+    elif alpha is not None and key is not None and header.kind in (_GREY, _RGB) and not alpha.flat[0]:
+        layout = tuple(_key_colour(header, key).tolist())
+    return Samples(values, header.depth, palette, layout=layout), False
 
 
 def write(pages: Sequence[Samples]) -> bytes:
@@ -235,7 +255,7 @@ def weigh(data: bytes, limits: Limits) -> int:
     """Raises BadFile."""
     header = _early_header(data)
     check_pixels([(header.height, header.width)], limits)
-    return raster_memory(header.height, header.width, _CHANNELS[header.kind], header.depth)
+    return raster_memory(header.height, header.width, 4 if b"tRNS" in data else _CHANNELS[header.kind], header.depth)
 
 
 CODEC = Codec("png", weigh, read, write, is_clean)

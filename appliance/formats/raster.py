@@ -2,7 +2,7 @@
 
 Samples are kept as the file stores them (bit depth, palette indices, 16 bit), so that what is written outside a mask is what was
 read. Transparency is accepted only where it is the same everywhere, because text may hide in it from a detector that looks at
-colours, and colours may hide under it.
+colours, and colours may hide under it; else it is flattened, so that what is looked at is all that is written.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ CELL = (8, 8)
 """Cells of the masks; any size would do, this one keeps masks small."""
 
 TURNED = "orientation applied"
+FLATTENED = "the picture was transparent in places, and is opaque now"
 NO_BLACK = "the palette is full and has no black: its darkest colour covers the text"
 
 Values = NDArray[Any]
@@ -65,6 +66,27 @@ def refuse_varying(alpha: NDArray[np.generic]) -> None:
     """alpha : any shape. Raises BadFile unless it is the same everywhere."""
     if alpha.size and (alpha != alpha.flat[0]).any():
         raise BadFile("unsupported", "the picture is transparent in places, where text could hide; save it without transparency")
+
+
+def varies(alpha: Values) -> bool:
+    return bool((alpha != alpha.flat[0]).any())
+
+
+def flattened(colours: Values, alpha: Values, full: int, multiplied: bool = False) -> Values:
+    """Colours as they show on black or on white, whichever is farther from them, so that the picture stays readable.
+
+    colours : (height, width) or (height, width, 3), 0 to full; alpha : (height, width); multiplied : the colours are, by alpha
+    """
+    colours = colours[..., None] if colours.ndim == 2 else colours
+    weights = (np.full(1, full) if multiplied else row.astype(np.float64) for row in alpha)
+    seen = sum(float((weight * row.mean(axis=1)).sum()) for weight, row in zip(weights, colours, strict=True))
+    ground = 0 if seen > float(alpha.sum(dtype=np.float64)) * full / 2 else full
+    flat = np.empty_like(colours, order="C")
+    for top in range(0, len(flat), _BAND):
+        share = alpha[top : top + _BAND, :, None].astype(np.int64)
+        shown = colours[top : top + _BAND] * (full if multiplied else share) + ground * (full - share)
+        flat[top : top + _BAND] = np.minimum((shown + full // 2) // full, full)
+    return flat[..., 0] if flat.shape[2] == 1 else flat
 
 
 def unpack(packed: NDArray[np.uint8], width: int, bits: int) -> NDArray[np.uint8]:

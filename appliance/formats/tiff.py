@@ -1,9 +1,10 @@
 """TIFF 6.0, several pages, through Pillow as the decompressor of strips and tiles.
 
 Every page is given to Pillow as a grey picture of 8 bits whose rows are the page's bytes: so one way serves 1 to 16 bits, grey,
-palette, RGB, either byte order, and the predictor is undone here. JPEG inside TIFF alone is decoded as what it is. Compression is
-kept among none, LZW, deflate and PackBits; JPEG becomes deflate, because encoding it again would alter pixels. Reduced copies of
-a page (thumbnails, bit 0 of NewSubfileType) and directories below a page are dropped. Written: little-endian, strips.
+palette, RGB, either byte order, and the predictor is undone here. JPEG and fax alone are decoded as what they are. Compression is
+kept among none, LZW, deflate and PackBits; JPEG becomes deflate, because encoding it again would alter pixels, and so does fax.
+Reduced copies of a page (thumbnails, bit 0 of NewSubfileType) and directories below a page are dropped. Written: little-endian,
+strips.
 
 A TIFF has no end mark. Where strips are not compressed and the directory comes before them, a half-copied file whose place on
 disk was reserved beforehand shows black rows, and only the daemon's settling time tells it from a whole one.
@@ -24,11 +25,13 @@ from appliance.errors import BadFile
 from appliance.formats import exif, ifd, markers
 from appliance.formats.common import DECODER_ERRORS, PROFILE_DROPPED, Limits, check_pixels, raster_memory
 from appliance.formats.ifd import Directory
-from appliance.formats.raster import TURNED, Samples, Values, pack, refuse_varying, unpack
+from appliance.formats.raster import FLATTENED, TURNED, Samples, Values, flattened, pack, refuse_varying, unpack, varies
 from appliance.formats.raster_picture import Codec, RasterPicture, open_raster
 from appliance.formats.tiff_types import (
+    ASSOCIATED,
     BLACK_IS_ZERO,
     DEFLATE,
+    FAX,
     HORIZONTAL,
     JPEG,
     KEPT,
@@ -37,19 +40,21 @@ from appliance.formats.tiff_types import (
     PALETTE,
     RAW,
     RGB,
+    UNASSOCIATED,
     WHITE_IS_ZERO,
+    extra_channel,
     refuse_unhandled,
 )
 
 _STRIP_BYTES = 1 << 18
 _DEFLATE_LEVEL = 2  # as in png.py
-_UNSPECIFIED, _ASSOCIATED, _UNASSOCIATED = 0, 1, 2  # of ExtraSamples
 _WRITTEN = {
     *(ifd.WIDTH, ifd.HEIGHT, ifd.BITS, ifd.COMPRESSION, ifd.PHOTOMETRIC, ifd.STRIP_OFFSETS, ifd.CHANNELS, ifd.ROWS_PER_STRIP),
     *(ifd.STRIP_COUNTS, ifd.PREDICTOR, ifd.COLOR_MAP, ifd.EXTRA),
 }
 THUMBNAIL_DROPPED = "reduced copy of a page dropped"
 PALETTE_ROUNDED = "palette rounded to the 8 bits that screens show"
+FAX_UNPACKED = "fax compression written as deflate"
 JPEG_UNPACKED = "JPEG inside the TIFF written as deflate, so that no pixel changes"
 
 
@@ -67,9 +72,12 @@ def read(data: bytes, limits: Limits) -> tuple[list[Samples], tuple[str, ...]]:
         (PROFILE_DROPPED, any(page.has_profile for page in pages)),
         (TURNED, any(_orientation(page) != exif.UPRIGHT for page in pages)),
         (PALETTE_ROUNDED, any(_is_rounded(page) for page in pages)),
+        (FAX_UNPACKED, any(page.one(ifd.COMPRESSION, RAW) in FAX for page in pages)),
         (JPEG_UNPACKED, any(page.one(ifd.COMPRESSION, RAW) == JPEG for page in pages)),
     )
-    return [_samples(order, page) for page in pages], tuple(text for text, applies in remarks if applies)
+    read = [_samples(order, page) for page in pages]
+    is_flat = any(page.one(ifd.CHANNELS, 1) in (2, 4) and not _is_alpha(one.values) for page, one in zip(pages, read, strict=True))
+    return read, tuple(text for text, applies in (*remarks, (FLATTENED, is_flat)) if applies)
 
 
 def _orientation(page: Directory) -> int:
@@ -79,10 +87,15 @@ def _orientation(page: Directory) -> int:
 
 def _samples(order: str, page: Directory) -> Samples:
     compression = page.one(ifd.COMPRESSION, RAW)
-    values = _jpeg_values(order, page) if compression == JPEG else _plain_values(order, page)
-    extra = _extra(page)
-    if values.ndim == 3 and values.shape[2] in (2, 4):
-        refuse_varying(values[..., -1])
+    decode = _jpeg_values if compression == JPEG else _fax_values if compression in FAX else _plain_values
+    values = decode(order, page)
+    extra = extra_channel(page)
+    if _is_alpha(values) and varies(values[..., -1]):
+        if extra not in ((ASSOCIATED,), (UNASSOCIATED,)) or page.one(ifd.PHOTOMETRIC, -1) == WHITE_IS_ZERO:
+            refuse_varying(values[..., -1])
+        below = values[..., 0] if values.shape[2] == 2 else values[..., :3]
+        values = flattened(below, values[..., -1], 2 ** page.one(ifd.BITS, 1) - 1, extra == (ASSOCIATED,))
+        extra = ()
     bits, photometric = page.one(ifd.BITS, 1), page.one(ifd.PHOTOMETRIC, -1)
     palette: Values | None = None
     if photometric == PALETTE:
@@ -91,18 +104,14 @@ def _samples(order: str, page: Directory) -> Samples:
             raise BadFile("damaged", f"the TIFF's palette has {len(colours)} numbers, {3 * 2**bits} are needed")
         palette = np.ascontiguousarray(_screen_colours(np.array(colours)).reshape(3, -1).T)
     upright: Values = np.ascontiguousarray(exif.upright(values, _orientation(page)))
-    multiplied = int(values[0, 0, -1]) if extra == (_ASSOCIATED,) else 0
+    multiplied = int(values[0, 0, -1]) if extra == (ASSOCIATED,) else 0
     layout = (compression if compression in KEPT else DEFLATE, *extra)
     return Samples(upright, bits, palette, photometric == WHITE_IS_ZERO, multiplied, layout)
 
 
-def _extra(page: Directory) -> tuple[int, ...]:
-    """What the page says of a channel beside the colours, 0 to 2; () where there is none or nothing is said. Readers take each of
-    the four for something else, so it is kept."""
-    if page.one(ifd.CHANNELS, 1) in (1, 3) or ifd.EXTRA not in page.tags:
-        return ()
-    said = page.one(ifd.EXTRA, _UNSPECIFIED)
-    return (said if said in (_UNSPECIFIED, _ASSOCIATED, _UNASSOCIATED) else _UNSPECIFIED,)
+def _is_alpha(values: Values) -> bool:
+    """Whether there is a channel beside the colours."""
+    return values.ndim == 3 and values.shape[2] in (2, 4)
 
 
 def _screen_colours(colours: NDArray[np.int64]) -> Values:
@@ -203,6 +212,16 @@ def _jpeg_values(order: str, page: Directory) -> Values:
         ifd.BITS: (8,) * channels,
     }
     return _decoded(ifd.build(order, [(tags, geometry.chunks)]), "L" if channels == 1 else "RGB")
+
+
+def _fax_values(order: str, page: Directory) -> Values:
+    """Bits as they are stored, 0 and 1. What a cut stream lacks is white: libtiff does not tell."""
+    kept = (ifd.WIDTH, ifd.HEIGHT, ifd.COMPRESSION, ifd.ROWS_PER_STRIP, ifd.TILE_WIDTH, ifd.TILE_HEIGHT, ifd.FILL_ORDER)
+    tags: ifd.Tags = {
+        **{tag: page.tags[tag][:1] for tag in (*kept, ifd.T4_OPTIONS, ifd.T6_OPTIONS) if page.tags.get(tag)},
+        **{ifd.BITS: (1,), ifd.PHOTOMETRIC: (BLACK_IS_ZERO,), ifd.CHANNELS: (1,)},
+    }
+    return _decoded(ifd.build(order, [(tags, _geometry(page).chunks)]), "1").astype(np.uint8)
 
 
 def _decoded(file: bytes, mode: str) -> NDArray[np.uint8]:

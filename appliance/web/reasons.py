@@ -111,8 +111,8 @@ REASONS: Mapping[str, str] = {
     "the BMP has an unusual order of colours; blue, green, red is handled": (
         "das BMP hat eine ungewöhnliche Farbfolge; die Box kennt Blau, Grün, Rot"
     ),
-    "the BMP has {bits} bits a pixel; 1, 4, 8, 24 and 32 are handled": (
-        "das BMP hat {bits} Bit je Bildpunkt; die Box kennt 1, 4, 8, 24 und 32"
+    "the BMP has {bits} bits a pixel; 1, 4, 8, 16, 24 and 32 are handled": (
+        "das BMP hat {bits} Bit je Bildpunkt; die Box kennt 1, 4, 8, 16, 24 und 32"
     ),
     "the BMP of {bits} bits a pixel has compression {compression}, such as run lengths; none is handled": (
         "das BMP mit {bits} Bit je Bildpunkt hat Kompression {compression}, etwa Lauflängen; die Box kennt nur unkomprimierte"
@@ -129,6 +129,9 @@ REASONS: Mapping[str, str] = {
         "das TIFF sagt nicht, wie lang seine Streifen oder Kacheln sind; speichern Sie es mit einem anderen Programm neu"
     ),
     "the TIFF does not say its colour space": "das TIFF nennt seinen Farbraum nicht",
+    "the TIFF has fax compression of a picture that is not black and white": (
+        "das TIFF hat Fax-Kompression, ist aber kein Schwarzweißbild"
+    ),
     "the TIFF has channels of different depths": "das TIFF hat Kanäle verschiedener Bittiefe",
     "the TIFF has JPEG inside in colour space {space}; grey, RGB and YCbCr are handled": (
         "das TIFF enthält JPEG im Farbraum {space}; die Box kennt Grau, RGB und YCbCr"
@@ -142,8 +145,8 @@ REASONS: Mapping[str, str] = {
     "the TIFF has colour space {space}; grey, RGB and palette are handled": (
         "das TIFF hat Farbraum {space}; die Box kennt Grau, RGB und Palette"
     ),
-    "the TIFF has compression {compression}; none, LZW, deflate, PackBits and JPEG (7) are handled": (
-        "das TIFF hat Kompression {compression}; die Box kennt keine, LZW, Deflate, PackBits und JPEG (7)"
+    "the TIFF has compression {compression}; none, LZW, deflate, PackBits, fax (2-4), JPEG (7) are handled": (
+        "das TIFF hat Kompression {compression}; die Box kennt keine, LZW, Deflate, PackBits, Fax (2-4) und JPEG (7)"
     ),
     "the TIFF has no page": "das TIFF hat keine Seite",
     "the TIFF has predictor {predictor}; none, or horizontal differences of 8 or 16 bits, are handled": (

@@ -15,7 +15,7 @@ from PIL import Image, PngImagePlugin
 from appliance.errors import BadFile
 from appliance.formats import bmp, ifd, open_picture, png, tiff
 from appliance.formats.common import PROFILE_DROPPED, Limits
-from appliance.formats.raster import NO_BLACK, TURNED, Samples, pack, unpack
+from appliance.formats.raster import FLATTENED, NO_BLACK, TURNED, Samples, pack, unpack
 from appliance.formats.raster_picture import RasterPicture
 from appliance.types import Mask, ceil_eighths, grid
 
@@ -183,6 +183,23 @@ def test_bmp_stored_from_the_top_and_with_a_long_header() -> None:
         assert SECRET not in finished
 
 
+@pytest.mark.parametrize("masks", [None, (0x7C00, 0x3E0, 0x1F), (0xF800, 0x7E0, 0x1F)])
+def test_bmp_of_16_bits(masks: tuple[int, int, int] | None) -> None:
+    packed = np.random.default_rng(4).integers(0, 65536, (61, 84)).astype("<u2")
+    fields = struct.pack("<3I", *masks) if masks else b""
+    start = 54 + len(fields)
+    head = struct.pack("<2sIII", b"BM", start + packed.nbytes, 0, start)
+    info = struct.pack("<IiiHHIIiiII", 40, 84, 61, 1, 16, 3 if masks else 0, packed.nbytes, 0, 0, 0, 0)
+    data = head + info + fields + packed.tobytes()
+    picture, finished, (mask,) = redone(data)
+    outside = ~mask.to_pixels()
+    assert abs(pixels_of(finished)[outside].astype(int) - pixels_of(data)[outside]).max() <= 1
+    assert picture.notes == (bmp.SPREAD,)
+    if masks:
+        with pytest.raises(BadFile, match="unusual order"):
+            open_picture(data[:54] + struct.pack("<3I", *masks[::-1]) + data[66:], LIMITS)
+
+
 @pytest.mark.parametrize("mode", ["1", "L", "P16", "RGB"])
 def test_a_bmp_without_its_last_padding_is_whole(mode: str) -> None:
     data, plain = encoded(in_mode(mode), "BMP"), pixels_of(encoded(in_mode(mode), "BMP"))
@@ -194,23 +211,53 @@ def test_a_bmp_without_its_last_padding_is_whole(mode: str) -> None:
         open_picture(data[: -padding - 1], LIMITS)
 
 
-def test_transparency_only_where_it_hides_nothing() -> None:
-    alpha = np.full((61, 83), 255, np.uint8)
+@pytest.mark.parametrize("bright", [False, True])
+@pytest.mark.parametrize("kind", ["PNG", "TIFF"])
+def test_transparency_that_varies_is_flattened(kind: str, bright: bool) -> None:
+    """Onto black where what shows is bright, else onto white; colours and text that alpha hid are gone."""
+    alpha = np.tile(np.arange(83) * 3, (61, 1)).astype(np.uint8)
     alpha[20:30, 20:30] = 0
-    window = np.dstack([scene(61, 83), alpha])
-    for data in (encoded(window, "PNG"), encoded(window, "TIFF"), encoded(np.dstack([window[..., 0], alpha]), "PNG")):
-        with pytest.raises(BadFile, match="transparent in places"):
-            open_picture(data, LIMITS)
+    colours = scene(61, 83) // 3 + 160 * bright
+    for each in (colours, colours[..., 0]):
+        data = encoded(np.dstack([each, alpha]), kind)
+        picture, finished, (mask,) = redone(data)
+        above = Image.open(io.BytesIO(data)).convert("RGBA")
+        shown = Image.new("RGBA", above.size, (0, 0, 0, 255) if bright else (255, 255, 255, 255))
+        shown.alpha_composite(above)
+        outside, after = ~mask.to_pixels(), Image.open(io.BytesIO(finished))
+        assert after.mode in ("RGB", "L") and picture.notes == (FLATTENED,)
+        assert abs(pixels_of(finished)[outside].astype(int) - np.asarray(shown)[outside][:, :3]).max() <= 1
+        out = np.zeros((61, 83, 3), np.uint8)
+        picture.pages[0].read(8, out)
+        np.testing.assert_array_equal(out[outside], pixels_of(finished)[outside])
+
+
+def test_a_transparent_colour_is_flattened() -> None:
     flat = np.full((61, 83, 3), 9, np.uint8)
     flat[:20] = (1, 2, 3)
-    with pytest.raises(BadFile, match="transparent in places"):
-        open_picture(encoded(flat, "PNG", transparency=(1, 2, 3)), LIMITS)
+    for data in (
+        encoded(flat, "PNG", transparency=(1, 2, 3)),
+        encoded(in_mode("P16"), "PNG", transparency=3),
+        encoded(flat[..., 0], "PNG", transparency=1),
+    ):
+        picture, finished, (mask,) = redone(data)
+        above = Image.open(io.BytesIO(data)).convert("RGBA")
+        hidden = np.asarray(above)[..., 3] == 0
+        outside = ~mask.to_pixels()
+        assert len(np.unique(pixels_of(finished)[outside & hidden])) == 1 and picture.notes == (FLATTENED,)
+        np.testing.assert_array_equal(pixels_of(finished)[outside & ~hidden], np.asarray(above)[outside & ~hidden][:, :3])
+        assert b"tRNS" not in finished
     _, finished, _ = redone(encoded(flat, "PNG", transparency=(4, 4, 4)))
     assert b"tRNS" not in finished
-    palette = in_mode("P16")
-    with pytest.raises(BadFile, match="transparent in places"):
-        open_picture(encoded(palette, "PNG", transparency=3), LIMITS)
-    redone(encoded(palette, "PNG", transparency=bytes([255] * 16)))
+    redone(encoded(in_mode("P16"), "PNG", transparency=bytes([255] * 16)))
+
+
+def test_a_fourth_channel_of_unknown_meaning_must_not_vary() -> None:
+    values = np.dstack([scene(61, 83), scene(61, 83)[..., 0]])
+    for extra in ({}, {338: (0,)}):
+        tags = {256: (83,), 257: (61,), 258: (8,) * 4, 259: (1,), 262: (2,), 277: (4,), 278: (61,), **extra}
+        with pytest.raises(BadFile, match="transparent in places"):
+            open_picture(ifd.build("<", [(tags, [values.tobytes()])]), LIMITS)
 
 
 def test_transparency_that_is_the_same_everywhere_is_kept() -> None:
@@ -457,7 +504,8 @@ def test_refusals_name_their_reason() -> None:
     plain = {256: (4,), 257: (4,), 258: (8,), 259: (1,), 262: (1,), 277: (1,), 278: (4,)}
     cases = [
         (moving.getvalue(), "unsupported", "animated"),
-        (encoded(in_mode("1"), "TIFF", compression="group4"), "unsupported", "compression 4"),
+        (ifd.build("<", [({**plain, 259: (34712,)}, [bytes(16)])]), "unsupported", "compression 34712"),
+        (ifd.build("<", [({**plain, 259: (4,)}, [bytes(16)])]), "unsupported", "not black and white"),
         (encoded(in_mode("CMYK"), "TIFF"), "unsupported", "colour space 5"),
         (encoded(Image.fromarray(np.zeros((4, 4), np.float32)), "TIFF"), "unsupported", "32 bits"),
         (ifd.build("<", [({**plain, 277: (3,), 262: (2,), 284: (2,)}, [bytes(16)] * 3)]), "unsupported", "planes"),
@@ -467,9 +515,9 @@ def test_refusals_name_their_reason() -> None:
         (encoded(in_mode("L"), "BMP")[:30] + b"\x01" + encoded(in_mode("L"), "BMP")[31:], "unsupported", "compression 1"),
         (b"BM" + bytes(12) + struct.pack("<I", 12) + bytes(40), "unsupported", "header of 12"),
         (
-            encoded(in_mode("L"), "BMP")[:28] + b"\x10" + encoded(in_mode("L"), "BMP")[29:],
+            encoded(in_mode("L"), "BMP")[:28] + b"\x02" + encoded(in_mode("L"), "BMP")[29:],
             "unsupported",
-            "16 bits a pixel; 1, 4, 8, 24 and 32",
+            "2 bits a pixel; 1, 4, 8, 16, 24 and 32",
         ),
         (ifd.build("<", [({**plain, 262: (2,), 277: (4,), 259: (7,)}, [bytes(16)])]), "unsupported", "JPEG inside with 4 channels, 3 are"),
         (ifd.build("<", [({**plain, 262: (5,), 277: (4,), 259: (7,)}, [bytes(16)])]), "unsupported", "JPEG inside in colour space 5"),

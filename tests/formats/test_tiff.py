@@ -187,3 +187,21 @@ def test_depths_beyond_the_channels_say_nothing() -> None:
     tags = {256: (83,), 257: (61,), 258: (8, 8, 8, 1), 259: (1,), 262: (2,), 277: (3,), 278: (61,)}
     _, finished, (mask,) = redone(ifd.build("<", [(tags, [rows.tobytes()])]))
     np.testing.assert_array_equal(pixels_of(finished)[~mask.to_pixels()], rows[~mask.to_pixels()])
+
+
+@pytest.mark.parametrize("compression", ["tiff_ccitt", "group3", "group4"])
+@pytest.mark.parametrize("white_is_zero", [False, True])
+@pytest.mark.parametrize("reversed_bits", [False, True])
+def test_fax(compression: str, white_is_zero: bool, reversed_bits: bool) -> None:
+    """As scanners write it: either colour 0, bits in either order, in two strips."""
+    ink = scene(61, 83)[..., 0] > 120
+    chunks = []
+    for part in (ink[:40], ink[40:]):
+        _, (page,) = ifd.read(encoded(Image.fromarray(part), "TIFF", compression=compression))
+        (chunk,) = page.chunks
+        chunks.append(bytes(int(f"{byte:08b}"[::-1], 2) for byte in chunk) if reversed_bits else chunk)
+    tags = {**{tag: page.tags[tag] for tag in (258, 259)}, 256: (83,), 257: (61,), 262: (0 if white_is_zero else 1,), 277: (1,), 278: (40,)}
+    picture, finished, (mask,) = redone(ifd.build("<", [({**tags, 266: (2 if reversed_bits else 1,)}, chunks)]))
+    shown = np.asarray(Image.open(io.BytesIO(finished)))
+    np.testing.assert_array_equal(shown[~mask.to_pixels()], (ink ^ white_is_zero)[~mask.to_pixels()])
+    assert not shown[mask.to_pixels()].any() and picture.notes == (tiff.FAX_UNPACKED,)
