@@ -46,7 +46,7 @@ def redact(redactor: RedactorProcess, data: bytes) -> bytes:
     with tempfile.TemporaryFile() as source, tempfile.TemporaryFile() as target:
         source.write(data)
         source.seek(0)
-        redactor.redact(source.fileno(), target.fileno(), alone=True)
+        redactor.redact(source.fileno(), target.fileno())
         target.seek(0)
         return target.read()
 
