@@ -15,7 +15,11 @@ from appliance.redactor.verify import LEFT_OVER
 from appliance.types import Cells, Mask, Report
 
 QUALITIES = (18, 14, 10)
-"""CRF of the first time that a film is encoded, and of the next ones; after so many it is refused."""
+"""CRF of a film that is encoded, and of the next tries where it came out too unlike its source. One that shows more text keeps its CRF,
+so that frames whose masks stay are what they were when they were looked at."""
+
+MOST_WRITES = 3
+"""After so many times that a film was encoded it is refused."""
 
 PAGES = "a scene that is a page of text was made black whole"
 COPIED = "no text was found: the film's packets are the source's"
@@ -102,19 +106,19 @@ def redact_film(data: bytes, kind: str, detector: Detector, limits: Limits, prog
         finished = work.copy() if work.shots.is_empty else None
         if finished is not None:
             return finished, _report(work, 2, [COPIED])
-        unlike = None
-        for looks, crf in enumerate(QUALITIES, 2):
+        unlike, quality = None, 0
+        for looks in range(2, 2 + MOST_WRITES):
             try:
-                finished = work.rewrite(crf)
+                finished = work.rewrite(QUALITIES[quality])
             except BadFile as error:
                 if error.code != "not-faithful":
                     raise
-                unlike = error
+                unlike, quality = error, quality + 1
                 continue
             if finished is not None:
                 return finished, _report(work, looks, [ANEW] if work.shots.is_empty else [PAGES] if work.shots.pages else [])
             unlike = None
-    raise unlike or BadFile("text-left", f"text was still seen after the film was written {len(QUALITIES)} times")
+    raise unlike or BadFile("text-left", f"text was still seen after the film was written {MOST_WRITES} times")
 
 
 def _report(work: _Work, looks: int, notes: list[str]) -> Report:

@@ -68,6 +68,7 @@ def test_text_is_black_in_every_frame_and_the_rest_is_as_it_was(codec: str, cont
     pairs = list(zip(before.frames(), after.frames(), strict=True))
     assert len(pairs) == 30
     assert after.properties.codec == codec
+    assert (b"hvc1" in finished, b"hev1" in finished) == (codec == "hevc", False)
     covered = np.zeros(before.size, np.bool_)
     covered[16:64, 32:96] = True
     assert min(psnr(one, other, covered) for one, other in pairs) >= LEAST_PSNR

@@ -245,6 +245,8 @@ def muxed(coded: Coded, last: int, beat: Callable[[], None]) -> bytes:
         ):
             stream: Any = out.add_stream_from_template(source.streams.video[0])
             stream.time_base = coded.base
+            if coded.codec == "hevc":
+                stream.codec_context.codec_tag = "hvc1"  # parameters beside the frames, as players of Apple's want it
             if coded.aspect:
                 stream.sample_aspect_ratio = coded.aspect
             count = 0
