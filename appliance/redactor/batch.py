@@ -59,7 +59,7 @@ class Outcome:
         return entry | {
             "format": report.format,
             "removed_percent": round(100 * report.removed_share, 3),
-            "frames": len(report.masks),
+            "shots" if report.format == "mp4" else "frames": len(report.masks),
             "looks": report.looks,
             "notes": list(report.notes),
             "stages_ms": {name: round(ms, 2) for name, ms in report.stages_ms.items()},
