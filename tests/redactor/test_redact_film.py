@@ -114,6 +114,13 @@ def test_sound_chapters_names_and_dates_are_gone() -> None:
         assert not set(again.metadata) - {"major_brand", "minor_version", "compatible_brands"}
 
 
+def test_a_name_in_another_encoding_is_gone_and_no_reason_to_refuse() -> None:
+    name = b"M\xfcSTERMANN^J\xd6HANN"
+    source = film(count=6, words={"title": "MUSTERMANN^JOHANN"}).replace(b"MUSTERMANN^JOHANN", name)
+    assert any(word.encode("utf-8", "surrogateescape") == name for word in open_film(source, "mp4").properties.words)
+    assert name not in redacted(source)[0]
+
+
 def test_a_varying_rate_and_the_shape_of_pixels_are_carried_over() -> None:
     source = film(squares=always, times=lambda index: index + index // 7, aspect=Fraction(4, 3))
     finished, _ = redacted(source)

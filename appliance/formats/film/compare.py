@@ -21,6 +21,7 @@ LEAST_PSNR = 41.0
 
 SHORTEST_WORD = 6
 """Characters of a text of the source's container that the result must not hold; shorter ones occur by chance in a film's bytes."""
+ENCODINGS = (("utf-8", "surrogateescape"), ("utf-16-le", "surrogatepass"), ("utf-16-be", "surrogatepass"))
 FIXED = ("VideoHandler", "isomiso2", "isom", "mp41", "mp42")
 """What every MP4 says."""
 
@@ -60,7 +61,7 @@ def _check_words(film: Film, finished: bytes) -> None:
         if (
             len(text) >= SHORTEST_WORD
             and not text.startswith(FIXED)
-            and any(text.encode(code, "replace") in finished for code in ("utf-8", "utf-16-le", "utf-16-be"))
+            and any(text.encode(code, errors) in finished for code, errors in ENCODINGS)
         ):
             raise _unlike("holds a text of its source's container")
 

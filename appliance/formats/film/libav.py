@@ -110,13 +110,18 @@ class Source:
         demuxer, formats = DEMUXERS.get(self._kind, (self._kind, self._kind))
         options = {"protocol_whitelist": "pipe", "format_whitelist": formats}
         try:
-            with av.open(io.BytesIO(self._data), format=demuxer, container_options=options, metadata_errors="replace") as container:
+            with av.open(io.BytesIO(self._data), format=demuxer, container_options=options, **_text_options(av)) as container:
                 _check_decoder(container)
                 yield container
         except BadFile:
             raise
         except DECODER_ERRORS as error:
             raise BadFile(code, "the film is cut off or damaged") from error
+
+
+def _text_options(av: Any) -> dict[str, Any]:
+    """Names in another encoding than UTF-8 are no reason to refuse a film; from PyAV 19 on that needs no option."""
+    return {"metadata_errors": "surrogateescape"} if int(av.__version__.split(".")[0]) < 19 else {}
 
 
 def _check_decoder(container: Any) -> None:
@@ -165,12 +170,11 @@ def encoded(first: VideoFrame, frames: Iterable[VideoFrame], source: Properties,
     context.framerate = rate = (1 / step).limit_denominator(1001 if source.codec in FLAT else 60000)
     context.time_base = 1 / rate if source.codec in FLAT else source.base
     context.sample_aspect_ratio = source.aspect or Fraction(0, 1)
-    context.thread_count = THREADS
+    context.thread_count, numbered = THREADS, source.codec in FLAT
     context.color_range, context.colorspace = first.color_range, first.colorspace
     context.color_primaries, context.color_trc = first.color_primaries, first.color_trc
     _set_quality(context, source.codec, crf)
     cleaner, data, order = Cleaner(source.codec, b""), bytearray(), []
-    numbered = source.codec in FLAT
 
     def stamped() -> Iterator[VideoFrame | None]:
         for index, frame in enumerate(frames):
@@ -211,8 +215,8 @@ def copied(source: Source, times: Sequence[int]) -> Coded:
     Raises BadFile when the packets cannot be shown to be those frames.
     """
     properties = source.properties
-    cleaner, data, order = Cleaner(properties.codec, properties.head), bytearray(), []
-    data += cleaner.head
+    cleaner, order = Cleaner(properties.codec, properties.head), []
+    data = bytearray(cleaner.head)
     for packet in source.packets():
         if packet.time is None or not packet.is_shown:
             raise BadFile("not-faithful", "the film's packets do not tell when they are shown")
