@@ -62,9 +62,9 @@ install:
 uninstall:
 	deploy/uninstall.sh $(UNINSTALL)
 
-# everything for boxes without internet, in dist/; SIGN=KEY signs it as an update
+# everything for boxes without internet, in dist/; SIGN=KEY signs it as an update; VIDEO=no leaves out films, and with them the GPL encoders
 bundle:
-	deploy/bundle.sh $(if $(SIGN),--sign $(SIGN)) dist
+	deploy/bundle.sh $(if $(SIGN),--sign $(SIGN)) $(if $(filter no,$(VIDEO)),--no-video) dist
 
 # on a machine that does nothing else; some minutes
 bench: $(BENCH_VENV)/.bench
@@ -74,10 +74,11 @@ bench: $(BENCH_VENV)/.bench
 
 setup: $(VENV)/.box
 
-$(VENV)/.box: requirements/box.lock pyproject.toml appliance/formats/coefficients.c
+$(VENV)/.box: requirements/box.lock requirements/video.lock pyproject.toml appliance/formats/coefficients.c
 	deploy/system-packages.sh $(PYTHON) compiler
 	$(VENV)/bin/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
 	$(VENV)/bin/python $(PIP) --require-hashes -r requirements/box.lock
+	[ "$(VIDEO)" = no ] || $(VENV)/bin/python $(PIP) --require-hashes -r requirements/video.lock
 	$(VENV)/bin/python $(PIP) --no-deps --no-build-isolation -e .
 	touch $@
 
@@ -150,6 +151,7 @@ style: $(VENV)/.dev
 lock:
 	test -x .venv-lock/bin/uv || ($(PYTHON) -m venv .venv-lock && .venv-lock/bin/python $(PIP) uv)
 	cd requirements && ../.venv-lock/bin/uv pip compile box.in -o box.lock $(LOCK)
+	cd requirements && ../.venv-lock/bin/uv pip compile video.in -o video.lock $(LOCK)
 	cd requirements && ../.venv-lock/bin/uv pip compile dev.in -o dev.lock -c box.lock $(LOCK)
 	cd requirements && ../.venv-lock/bin/uv pip compile bundle.in -o bundle.lock $(LOCK)
 	cd requirements && ../.venv-lock/bin/uv pip compile jetson.in -o jetson.lock -c box.lock $(LOCK)

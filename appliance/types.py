@@ -142,8 +142,8 @@ class Header:
 class Report:
     """What was done to one file; holds nothing that came from the picture but the mask.
 
-    format : "jpeg", "png", "bmp", "tiff" or "dicom"
-    masks : one a page or frame
+    format : "jpeg", "png", "bmp", "tiff", "dicom" or "mp4"
+    masks : one a page or frame; of a film one a shot, with all that was covered in it
     looks : how often the detector looked before nothing more was found
     notes : remarks for people, e.g. "ICC profile dropped"
     stages_ms : milliseconds spent in each stage, in order

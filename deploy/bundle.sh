@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
-# bundle.sh [--sign KEY] [OUT]: packs this version for boxes without internet, for machines like this one: processor, Python, distribution.
+# bundle.sh [--sign KEY] [--no-video] [OUT]: packs this version for boxes without internet, for machines like this one: processor, Python,
+# distribution.
 #
 #   --sign KEY   an SSH private key; boxes take the bundle as an update when its public half is in their /etc/anonbox/update-signers
+#   --no-video   without the part that reads films, whose wheel holds GPL encoders
 #   OUT          where the bundle goes; default: dist
 #
 # In the bundle: the program, every wheel it needs as locked and its own, so that a box needs no compiler (made on a Jetson: pycuda too,
@@ -15,10 +17,14 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 . "$here/deploy/install.sh"
 
 main() {
-    local key='' out=dist name
+    local key='' out=dist name locks=(-r "$here/requirements/box.lock" -r "$here/requirements/video.lock")
     if [ "${1:-}" = --sign ]; then
         key=${2:?--sign needs a key}
         shift 2
+    fi
+    if [ "${1:-}" = --no-video ]; then
+        locks=(-r "$here/requirements/box.lock")
+        shift
     fi
     out=$(mkdir -p "${1:-$out}" && cd "${1:-$out}" && pwd)
     if is_jetson; then
@@ -34,7 +40,7 @@ main() {
     say "wheels"
     "$python" -m venv "$scratch/tools"
     "$scratch/tools/bin/python" -m pip --disable-pip-version-check download --quiet --only-binary :all: --require-hashes \
-        -r "$here/requirements/box.lock" -d "$scratch/$name/wheels"
+        "${locks[@]}" -d "$scratch/$name/wheels"
     if is_jetson; then
         say "pycuda, built for $cuda; takes minutes"
         PATH=$cuda/bin:$PATH CUDA_ROOT=$cuda "$scratch/tools/bin/python" -m pip --disable-pip-version-check wheel --quiet --require-hashes \
@@ -43,7 +49,7 @@ main() {
     say "a trial installation from them alone, for the list of what it is made of"
     "$python" -m venv "$scratch/trial"
     "$scratch/trial/bin/python" -m pip --disable-pip-version-check install --quiet --no-index --find-links "$scratch/$name/wheels" \
-        --require-hashes -r "$here/requirements/box.lock"
+        --require-hashes "${locks[@]}"
     ! is_jetson || "$scratch/trial/bin/python" -m pip --disable-pip-version-check install --quiet --no-index \
         --find-links "$scratch/$name/wheels" "$scratch/$name"/wheels/pycuda-*.whl
     say "the program's own wheel"

@@ -119,6 +119,9 @@ install_pycuda() {
     fi
 }
 
+# films are a part of their own: a bundle may have been made without it
+has_video() { [ ! -d "$here/wheels" ] || ls "$here"/wheels/av-*.whl >/dev/null 2>&1; }
+
 # the folder of one version: a virtual environment with the program in it, and beside it what systemd and udev read. Root's, read-only.
 build() {
     local folder=$1 scratch program from=()
@@ -136,6 +139,8 @@ build() {
     (
         umask 022
         "$folder/bin/python" -m pip --disable-pip-version-check install --quiet "${from[@]}" --require-hashes -r "$here/requirements/box.lock"
+        ! has_video || "$folder/bin/python" -m pip --disable-pip-version-check install --quiet "${from[@]}" --require-hashes \
+            -r "$here/requirements/video.lock"
         "$folder/bin/python" -m pip --disable-pip-version-check install --quiet "${from[@]}" --no-deps --no-build-isolation "$program"
         ! is_jetson || install_pycuda "$folder"
     )

@@ -56,6 +56,7 @@ ONE_HOME = {
         "checks/rehearsal.py",
         "bench/frames.py",
     },
+    "av": {"formats/film/libav.py"},
     "imagecodecs": {"formats"},
     "openjpeg": {"formats/dicom/codecs.py"},
     "torch": set(),

@@ -35,7 +35,14 @@ log = logging.getLogger(__name__)
 NEUTRAL_NS = 946_684_800 * 10**9
 """Time of change and access of every result and its folder: 2000-01-01 00:00 UTC. When a picture was taken, or came, is not told."""
 
-ENDINGS = {"jpeg": ("jpg", "jpeg"), "png": ("png",), "bmp": ("bmp", "dib"), "tiff": ("tif", "tiff"), "dicom": ("dcm", "dic")}
+ENDINGS = {
+    "jpeg": ("jpg", "jpeg"),
+    "png": ("png",),
+    "bmp": ("bmp", "dib"),
+    "tiff": ("tif", "tiff"),
+    "dicom": ("dcm", "dic"),
+    "mp4": ("mp4", "m4v"),
+}
 """Name endings a result may have, by format; the first is the usual one."""
 
 ALL_ENDINGS = tuple(dict.fromkeys(itertools.chain(*ENDINGS.values())))

@@ -59,7 +59,7 @@ class Outcome:
         return entry | {
             "format": report.format,
             "removed_percent": round(100 * report.removed_share, 3),
-            "frames": len(report.masks),
+            "shots" if report.format == "mp4" else "frames": len(report.masks),
             "looks": report.looks,
             "notes": list(report.notes),
             "stages_ms": {name: round(ms, 2) for name, ms in report.stages_ms.items()},
@@ -120,8 +120,14 @@ def find_harm(items: Sequence[Item], inputs: Iterable[Path], to: Places) -> str 
 
 def _written(item: Item, to: Places) -> list[Path]:
     """Where an item's result and its mask go; masks of further pages are known only later, see FURTHER_PAGE."""
-    places = [to.out / item.relative] + ([_mask_path(item, to.masks)] if to.masks else [])
+    final = to.out / item.relative
+    places = [final, *({_named(final, "mp4")} - {final})] + ([_mask_path(item, to.masks)] if to.masks else [])
     return [place.resolve() for place in places]
+
+
+def _named(final: Path, file_format: str) -> Path:
+    """A film is an MP4 whatever it was; the ending that it came with stays before the new one, so that no two results share a name."""
+    return final.with_name(f"{final.name}.mp4") if file_format == "mp4" and final.suffix.lower() not in {".mp4", ".m4v"} else final
 
 
 def _mask_path(item: Item, masks: Path) -> Path:
@@ -191,7 +197,7 @@ def _carry(item: Item, redactor: Redactor, to: Places, *, alone: bool) -> Report
             if os.fstat(source).st_mtime_ns != before.st_mtime_ns:
                 raise BadFile("incomplete", "the file changed while it was read")
             os.fchmod(target, 0o644)
-            os.replace(temporary, final)
+            os.replace(temporary, _named(final, report.format))
         finally:
             os.close(target)
             Path(temporary).unlink(missing_ok=True)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from appliance.errors import BadFile
 from appliance.formats import Limits, Picture, open_picture, sniff
-from appliance.formats.signatures import HEAD
+from appliance.formats.signatures import FILMS, HEAD
 from appliance.redactor import Progress, ignore
 from appliance.redactor.detector import Detector, Sight
 from appliance.redactor.room import Share
@@ -39,7 +39,12 @@ def redact(
     Raises BadFile when the file cannot be released, DeviceLost when the engine failed, MustRunAlone when its share is too
     small, before anything was decoded or looked at.
     """
-    if sniff(data[:HEAD]) == "dicom":
+    kind = sniff(data[:HEAD])
+    if kind in FILMS:
+        from appliance.redactor.redact_film import redact_film  # so are its libraries, and they may be absent
+
+        return redact_film(data, kind, detector, limits, progress, share or Share())
+    if kind == "dicom":
         from appliance.redactor.redact_dicom import redact_dicom  # its libraries are large
 
         return redact_dicom(data, detector, limits, progress, share or Share(), header)

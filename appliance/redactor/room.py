@@ -23,6 +23,9 @@ class Share:
     def tiles(self, count: int) -> None:
         """Say how many detection passes a look at the file takes. Raises MustRunAlone."""
 
+    def alone(self) -> None:
+        """Say that the file is of a kind that never runs beside others. Raises MustRunAlone."""
+
 
 class Room:
     """The memory that the lanes of one redactor share, bytes.
@@ -68,3 +71,6 @@ class _Place(Share):
     def tiles(self, count: int) -> None:
         if count > MOST_TILES:
             raise MustRunAlone(f"it takes {count} detection passes a look")
+
+    def alone(self) -> None:
+        raise MustRunAlone("it is a film")

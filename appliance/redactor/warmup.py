@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from appliance.errors import BadFile, DeviceLost
 from appliance.formats import Limits
-from appliance.redactor import warmup_dicom
+from appliance.redactor import warmup_dicom, warmup_film
 from appliance.redactor.detector import Detector
 from appliance.redactor.redact import redact
 from appliance.types import Header
@@ -40,7 +40,7 @@ def warm_up(detector: Detector, limits: Limits) -> None:
     _find_text(ramp, detector, limits)
     for kind, mode, options in KINDS:
         _try(_file(ramp.convert(mode), kind, **options), detector, limits)
-    for data in warmup_dicom.files():
+    for data in (*warmup_dicom.files(), *warmup_film.files()):
         _try(data, detector, limits)
 
 

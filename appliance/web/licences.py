@@ -21,6 +21,10 @@ SYSTEM = (
 LICENCE_FILE = re.compile(r"(^|/)(licen[cs]e|copying|notice)[^/]*$", re.IGNORECASE)
 
 
+OPTIONAL = ("av",)
+"""Packages of optional parts, told where they are installed: PyAV's wheel holds x264 and x265, which are under the GPL."""
+
+
 @dataclass(frozen=True)
 class Part:
     """One part of the program. licence : as its maker states it; texts : the full texts that came with it"""
@@ -34,7 +38,8 @@ class Part:
 def software() -> list[Part]:
     """The program and every package it needs, by name, then the operating system's libraries."""
     found: dict[str, Distribution] = {}
-    _gather(PROGRAM, found)
+    for name in (PROGRAM, *OPTIONAL):
+        _gather(name, found)
     parts = [Part(name, package.version, _licence(package), tuple(_texts(package))) for name, package in sorted(found.items())]
     return parts + [Part(name, "", licence) for name, licence in SYSTEM]
 

@@ -294,4 +294,46 @@ REASONS: Mapping[str, str] = {
     "uncompressed pixel data of 4 GiB and more do not fit into a DICOM file": (
         "unkomprimierte Bilddaten ab 4 GiB passen nicht in eine DICOM-Datei"
     ),
+    # films
+    "a frame of the film is cut off": "ein Bild des Films ist abgeschnitten",
+    "films need the part `video`, which is not installed here (make setup)": (
+        "Filme brauchen den Teil `video`, der hier nicht installiert ist (make setup)"
+    ),
+    "text was still seen after the film was written {times} times": "nach {times}-maligem Schreiben des Films war noch Text zu sehen",
+    "the file has {count} picture streams, one is taken": "die Datei hat {count} Bildspuren, die Box nimmt eine",
+    "the film cannot be encoded as it is: its size or rate is not one its codec's encoder takes": (
+        "der Film lässt sich so nicht kodieren: Seine Größe oder Bildrate nimmt der Kodierer seines Codecs nicht"
+    ),
+    "the film changes its size midway": "der Film ändert mittendrin seine Größe",
+    "the film came to {packets} packets, it has {frames} frames": "der Film ergab {packets} Pakete, er hat {frames} Bilder",
+    "the film does not have 8 bits and 4:2:0, which is what this box handles": "der Film hat nicht 8 Bit und 4:2:0, was die Box kennt",
+    "the film does not tell when each of its frames is shown": "der Film sagt nicht, wann jedes seiner Bilder gezeigt wird",
+    "the film has damaged frames": "der Film hat beschädigte Bilder",
+    "the film has no frame that can be decoded": "der Film hat kein Bild, das sich dekodieren lässt",
+    "the film has no frames": "der Film hat keine Bilder",
+    "the film has text and a rate that varies, which its codec cannot be encoded with here": (
+        "der Film hat Text und eine wechselnde Bildrate, mit der sein Codec hier nicht kodiert werden kann"
+    ),
+    "the film has text and an odd number of rows or columns": "der Film hat Text und eine ungerade Zahl von Zeilen oder Spalten",
+    "the film has text and is interlaced: export it progressive": (
+        "der Film hat Text und besteht aus Halbbildern: exportieren Sie ihn mit Vollbildern"
+    ),
+    "the film has {count} frames, the limit is {limit}": "der Film hat {count} Bilder, die Grenze ist {limit}",
+    "the film has {count} of the {promised} frames that it promises": "der Film hat {count} der {promised} Bilder, die er verspricht",
+    "the film is cut off or damaged": "der Film ist abgeschnitten oder beschädigt",
+    "the film is to be turned when it is shown: export it upright": (
+        "der Film soll beim Zeigen gedreht werden: exportieren Sie ihn aufrecht"
+    ),
+    "the film is {width} x {height} px, the limit is {limit} Mpx a frame": (
+        "der Film hat {width} x {height} px, die Grenze ist {limit} Mpx je Bild"
+    ),
+    "the film's codec is not one this box handles (H.264, HEVC, MPEG-2, MPEG-4 Part 2)": (
+        "den Codec des Films kennt die Box nicht (H.264, HEVC, MPEG-2, MPEG-4 Teil 2)"
+    ),
+    "the film's decoder parameters are cut off": "die Dekodierangaben des Films sind abgeschnitten",
+    "the film's frames cannot be put into an MP4": "die Bilder des Films lassen sich nicht in ein MP4 schreiben",
+    "the film's packets are not its frames": "die Pakete des Films sind nicht seine Bilder",
+    "the film's packets do not tell when they are shown": "die Pakete des Films sagen nicht, wann sie gezeigt werden",
+    "the finished film cannot be read: {why}": "der fertige Film lässt sich nicht lesen: {why}",
+    "the finished film is not as it should be: {what}": "der fertige Film ist nicht, wie er sein soll: {what}",
 }

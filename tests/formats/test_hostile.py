@@ -170,3 +170,18 @@ def test_the_library_is_found_and_named() -> None:
     assert turbo.library_version() in ("TurboJPEG 2", "TurboJPEG 3")
     with pytest.raises(ValueError, match="adjacent"):
         turbo.decode(FILES["jpeg"], np.zeros((3, 40, 56), np.uint8).transpose(1, 2, 0))
+
+
+def test_sniff_knows_films() -> None:
+    heads = {
+        b"\0\0\0\x18ftypmp42": "mp4",
+        b"\0\0\0\x08wide\0\0\0\0mdat": "mp4",
+        b"RIFF\0\0\0\0AVI LIST": "avi",
+        b"\0\0\1\xba\x44\0": "mpg",
+        b"\x1aE\xdf\xa3\x01": "mkv",
+        (b"G" + bytes(187)) * 3: "ts",
+    }
+    assert {head: sniff(head) for head in heads} == heads
+    for head in (b"\0\0\0\x18ftypheic", b"\0\0\0\x18ftypavif", b"RIFF\0\0\0\0WAVE", b"GIF89a" + bytes(400), b"G" + bytes(400)):
+        with pytest.raises(BadFile, match="not a picture type"):
+            sniff(head)
