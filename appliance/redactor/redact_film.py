@@ -11,7 +11,6 @@ from appliance.redactor import Progress
 from appliance.redactor.detector import Detector, Sight
 from appliance.redactor.room import Share
 from appliance.redactor.stages import Stages
-from appliance.redactor.verify import LEFT_OVER
 from appliance.types import Cells, Mask, Report
 
 QUALITIES = (18, 14, 10)
@@ -73,7 +72,7 @@ class _Work:
         more: dict[int, Cells] = {}
         for frame in compared(self.film, finished, None if copied else mask_at):
             if frame.index % 2 or self.film.count == 1:
-                seen = self.sight.look(frame, self.stages, LEFT_OVER).cells & ~mask_at(frame.index).cells
+                seen = self.sight.look_again(frame, self.stages).cells & ~mask_at(frame.index).cells
                 if seen.any():
                     more[frame.index] = seen
             self._beat()
