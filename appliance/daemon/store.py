@@ -252,13 +252,13 @@ class Box:
         os.fchmod(target, 0o644)
         os.fsync(target)
         result = self.out / number.folder / f"{number.name}.{self._ending(number, picture_format)}"
-        others = [name for ending in ALL_ENDINGS if (result.parent / (name := f"{number.name}.{ending}")).exists()]
+        others = self._results(number)
         try:
-            if others and others != [result.name]:
+            if others and others != [result]:
                 raise FileExistsError
             self._name(number, target, result)
         except FileExistsError as error:
-            if not files.is_same(target, result.parent / others[0] if others else result):
+            if not files.is_same(target, others[0] if others else result):
                 raise NumberTaken from error
             self.drop_target(number)
         with suppress(OSError):  # it is in use, or was never there
@@ -318,7 +318,12 @@ class Box:
         files.fsync_folder(self.out)
 
     def has_result(self, number: Number) -> bool:
-        return any(name.startswith(f"{number.name}.") for name in _names(self.out / number.folder))
+        return bool(self._results(number))
+
+    def _results(self, number: Number) -> list[Path]:
+        """What has this number in out/, under whichever ending; looked for by name, because a folder may hold thousands."""
+        paths = (self.out / number.folder / f"{number.name}.{ending}" for ending in ALL_ENDINGS)
+        return [path for path in paths if path.exists()]
 
     def clear_targets(self) -> None:
         """Remove what a crash left unfinished in out/; earlier versions left it in out/ itself."""
