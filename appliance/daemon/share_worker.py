@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import errno
 import logging
+import math
 import os
 import threading
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Generic, TypeVar
 
 from appliance.daemon.parts import Host, PartView
 from appliance.status.snapshot import Share, ShareState
@@ -107,3 +109,27 @@ class ShareWorker(threading.Thread):
 
     def _round(self, root: int) -> None:
         raise NotImplementedError
+
+
+Worker = TypeVar("Worker", bound=ShareWorker)
+
+
+class ShareEnd(Generic[Worker]):
+    """What the loop sees of one share: nothing where none is configured."""
+
+    def __init__(self, worker: Worker | None) -> None:
+        self.worker = worker
+
+    def look(self, now: float) -> None:
+        if self.worker:
+            self.worker.begin()
+
+    def view(self, now: float) -> PartView:
+        return self.worker.view(now) if self.worker else PartView()
+
+    def due_at(self) -> float:
+        return -math.inf  # its worker has a clock of its own
+
+    def close(self) -> None:
+        if self.worker:
+            self.worker.close()

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import filecmp
-import math
 import os
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
 from appliance.daemon.journal import Number
-from appliance.daemon.parts import Host, PartView
-from appliance.daemon.share_worker import ShareWorker
+from appliance.daemon.parts import Host
+from appliance.daemon.share_worker import ShareEnd, ShareWorker
 from appliance.daemon.store import NEUTRAL_NS
 from appliance.system import files
 from appliance.system.faults import ours
@@ -19,25 +18,11 @@ from appliance.system.faults import ours
 CLASH = "A result on the network share differs from the box's of the same number; move it away there."
 
 
-class ShareSink:
-    """What the loop sees of the delivery: nothing where no share is configured."""
+class ShareSink(ShareEnd["Delivery"]):
+    """The share that results are delivered to."""
 
     def __init__(self, host: Host) -> None:
-        self.worker = Delivery(host) if host.config.shares.out else None
-
-    def look(self, now: float) -> None:
-        if self.worker:
-            self.worker.begin()
-
-    def view(self, now: float) -> PartView:
-        return self.worker.view(now) if self.worker else PartView()
-
-    def due_at(self) -> float:
-        return -math.inf  # its worker has a clock of its own
-
-    def close(self) -> None:
-        if self.worker:
-            self.worker.close()
+        super().__init__(Delivery(host) if host.config.shares.out else None)
 
 
 class Delivery(ShareWorker):

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from appliance.daemon.lane import Job
 from appliance.daemon.parts import Host, PartView
-from appliance.daemon.share_worker import ShareWorker
+from appliance.daemon.share_worker import ShareEnd, ShareWorker
 from appliance.daemon.sources import taking
 from appliance.daemon.sources.drop_folder import LEFT_S, Stay
 from appliance.daemon.sources.names import BIN
@@ -32,16 +32,12 @@ class Copy(NamedTuple):
     path: Path
 
 
-class ShareSource:
-    """What the loop sees of the share: nothing where none is configured."""
+class ShareSource(ShareEnd["Fetching"]):
+    """The share that pictures are fetched from."""
 
     def __init__(self, host: Host) -> None:
+        super().__init__(Fetching(host) if host.config.shares.inbox else None)
         self._host, self._secret = host, host.box.secret()
-        self.worker = Fetching(host) if host.config.shares.inbox else None
-
-    def look(self, now: float) -> None:
-        if self.worker:
-            self.worker.begin()
 
     def take(self, now: float, age: float) -> Job | None:
         copy = self.worker.copy if self.worker else None
@@ -55,16 +51,6 @@ class ShareSource:
             raise
         self.worker.taken()
         return Job(number, changed_at=-math.inf, stamp=stamp)  # it cannot grow any more
-
-    def view(self, now: float) -> PartView:
-        return self.worker.view(now) if self.worker else PartView()
-
-    def due_at(self) -> float:
-        return -math.inf  # its worker has a clock of its own
-
-    def close(self) -> None:
-        if self.worker:
-            self.worker.close()
 
     def _key(self, folder: str) -> bytes:
         """What the journal knows a folder of the share by: a folder is an examination."""
