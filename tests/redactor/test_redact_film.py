@@ -222,14 +222,14 @@ REFUSED = pytest.mark.xfail(
 )
 
 
-def film(path: Path) -> Any:
+def shared(path: Path) -> Any:
     return pytest.param(path, id=path.name, marks=[REFUSED] if "hevc" in path.name else [])
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.skipif(not FILMS, reason="the shared films are not there")
-@pytest.mark.parametrize("path", [film(path) for path in FILMS if "mjpeg" not in path.name])
+@pytest.mark.parametrize("path", [shared(path) for path in FILMS if "mjpeg" not in path.name])
 def test_every_box_of_the_truth_is_black_in_every_frame(path: Path, tmp_path: Path) -> None:
     model = load_model("mask")
     engine = open_engine("openvino", EngineOptions(model.path, model.sha256, 1, 0, tmp_path, "auto"), "")
