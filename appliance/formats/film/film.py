@@ -59,7 +59,7 @@ class Frame:
     @property
     def is_full(self) -> bool:
         """Whether luma goes from 0 to 255, not from 16 to 235."""
-        return self.raw.format.name == "yuvj420p" or self.raw.color_range == FULL_RANGE
+        return bool(self.raw.format.name == "yuvj420p" or self.raw.color_range == FULL_RANGE)
 
     def read(self, num: int, out: Pixels, rendering: int = 0) -> None:
         check_request(self, num, out, rendering)
